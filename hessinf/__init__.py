@@ -1,0 +1,102 @@
+"""hessinf: influence functions for PyTorch that people can trust and extend.
+
+Which training examples helped a prediction, which harmed it, and how far to believe it::
+
+    from hessinf import InfluenceInterpreter
+
+    method = InfluenceInterpreter.by_name("exact")
+    interpreter = method(model, train_data, objective="cross-entropy", damping=1e-3)
+    for interpretation in interpreter.interpret(test_data, k=10):
+        ...
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hessinf.data import DataError, Dataset, DatasetReader, Instance, as_dataset
+    from hessinf.errors import HessinfError
+    from hessinf.execution import Executor
+    from hessinf.gradients import Gradients
+    from hessinf.interpreters import InfluenceInterpreter
+    from hessinf.models import (
+        Measurement,
+        Model,
+        Objective,
+        load_archive,
+        save_archive,
+    )
+    from hessinf.registry import ConfigError, Lazy, Registrable, import_plugins
+    from hessinf.scores import Influence, Interpretation, Query
+    from hessinf.training import Optimizer, Trainer, TrainingRecord
+
+_WHERE = {
+    "ConfigError": "hessinf.registry",
+    "DataError": "hessinf.data",
+    "Dataset": "hessinf.data",
+    "DatasetReader": "hessinf.data",
+    "Executor": "hessinf.execution",
+    "Gradients": "hessinf.gradients",
+    "HessinfError": "hessinf.errors",
+    "Influence": "hessinf.scores",
+    "InfluenceInterpreter": "hessinf.interpreters",
+    "Instance": "hessinf.data",
+    "Interpretation": "hessinf.scores",
+    "Lazy": "hessinf.registry",
+    "Measurement": "hessinf.models",
+    "Model": "hessinf.models",
+    "Objective": "hessinf.models",
+    "Optimizer": "hessinf.training",
+    "Query": "hessinf.scores",
+    "Registrable": "hessinf.registry",
+    "Trainer": "hessinf.training",
+    "TrainingRecord": "hessinf.training",
+    "as_dataset": "hessinf.data",
+    "import_plugins": "hessinf.registry",
+    "load_archive": "hessinf.models",
+    "save_archive": "hessinf.models",
+}
+"""Where each public name lives: rooms are imported when a name of theirs is first used."""
+
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "DatasetReader",
+    "Executor",
+    "Gradients",
+    "HessinfError",
+    "Influence",
+    "InfluenceInterpreter",
+    "Instance",
+    "Interpretation",
+    "Lazy",
+    "Measurement",
+    "Model",
+    "Objective",
+    "Optimizer",
+    "Query",
+    "Registrable",
+    "Trainer",
+    "TrainingRecord",
+    "as_dataset",
+    "import_plugins",
+    "load_archive",
+    "save_archive",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("hessinf")
+    if name not in _WHERE:
+        raise AttributeError(f"module 'hessinf' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
