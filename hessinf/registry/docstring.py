@@ -1,0 +1,36 @@
+"""Reading docstrings: the first paragraph, and the sections that numpydoc defines."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+
+def summary(text: str | None) -> str:
+    """Return the first paragraph on one line; empty without a docstring."""
+    if not text:
+        return ""
+    paragraph = inspect.cleandoc(text).split("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def sections(text: str | None) -> dict[str, str]:
+    """Split a docstring at its underlined titles: ``{"Parameters": ..., "Cost": ...}``."""
+    if not text:
+        return {}
+    parts = re.split(r"^(\w[\w ]*)\n-{3,}\n", inspect.cleandoc(text), flags=re.MULTILINE)
+    return {title: body.strip("\n") for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def parameters(text: str | None) -> dict[str, str]:
+    """Return what a docstring says of each parameter, on one line each."""
+    entries: dict[str, list[str]] = {}
+    names: list[str] = []
+    for line in sections(text).get("Parameters", "").splitlines():
+        if line and not line[0].isspace():
+            names = [name.strip(" *") for name in line.partition(":")[0].split(",")]
+            entries.update({name: [] for name in names})
+        else:
+            for name in names:
+                entries[name].append(line.strip())
+    return {name: " ".join(" ".join(lines).split()) for name, lines in entries.items()}
