@@ -1,0 +1,37 @@
+"""Data: instances, data sets, and the readers that make them."""
+
+from hessinf.data.as_dataset import as_dataset
+from hessinf.data.breast_cancer import BreastCancer
+from hessinf.data.csv_reader import CsvReader
+from hessinf.data.dataset import Dataset
+from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.diabetes import Diabetes
+from hessinf.data.digits import Digits
+from hessinf.data.errors import DataError
+from hessinf.data.instance import Instance
+from hessinf.data.iris import Iris
+from hessinf.data.jsonl_reader import JsonlReader
+from hessinf.data.noisy_labels import NoisyLabels
+from hessinf.data.parquet_reader import ParquetReader
+from hessinf.data.subset import Subset
+from hessinf.data.synthetic import Synthetic
+from hessinf.data.wine import Wine
+
+__all__ = [
+    "BreastCancer",
+    "CsvReader",
+    "DataError",
+    "Dataset",
+    "DatasetReader",
+    "Diabetes",
+    "Digits",
+    "Instance",
+    "Iris",
+    "JsonlReader",
+    "NoisyLabels",
+    "ParquetReader",
+    "Subset",
+    "Synthetic",
+    "Wine",
+    "as_dataset",
+]

@@ -1,0 +1,116 @@
+"""Wrong labels on purpose: the ground truth for finding mislabelled examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.errors import DataError
+from hessinf.data.path_selection import is_selected
+from hessinf.registry import AtLeast, Between
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf.data.dataset import Dataset
+    from hessinf.runtime import randomness
+else:
+    torch = lazy_import("torch")
+    randomness = lazy_import("hessinf.runtime.randomness")
+
+
+@DatasetReader.register("noisy-labels")
+class NoisyLabels(DatasetReader):
+    """Reads with another reader, and changes some of the labels to wrong ones.
+
+    Registered as a `DatasetReader` with name "noisy-labels".
+
+    The data set remembers which (`Dataset.flipped`), and each changed example shows the label that
+    it had (`display["flipped_from"]`).
+
+    Parameters
+    ----------
+    reader
+        Reads the data with its right labels.
+    rate
+        The share of labels to change: exactly `round(rate * N)` of them.
+    kind
+        `uniform`: to any other class, with equal chances. `class-pair`: to the next class, the
+        last one to the first.
+    paths
+        Where labels are changed: splits or paths as they are read, or names of files without
+        folder and ending. null changes them everywhere, also in the queries.
+    noise_seed
+        Decides which labels, and to what.
+    """
+
+    def __init__(
+        self,
+        *,
+        reader: DatasetReader,
+        rate: Annotated[float, Between(0, 1)],
+        kind: Literal["uniform", "class-pair"] = "uniform",
+        paths: tuple[str, ...] | None = ("train",),
+        noise_seed: Annotated[int, AtLeast(0)] = 0,
+    ) -> None:
+        self.reader = reader
+        self.rate = rate
+        self.kind = kind
+        self.paths = paths
+        self.noise_seed = noise_seed
+
+    def read(self, path: str) -> Dataset:
+        """Read a path with the other reader, and change labels if it is one of ``paths``.
+
+        Parameters
+        ----------
+        path
+            What the other reader takes.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        DataError
+            When the data have no classes to change, or were changed already.
+        """
+        dataset = self.reader.read(path)
+        if not is_selected(path, self.paths):
+            return dataset
+        classes = self._number_of_classes(dataset, path)
+        generator = randomness.generator(self.noise_seed, f"noisy-labels/{Path(path).stem}")
+        count = round(self.rate * len(dataset))
+        chosen = torch.randperm(len(dataset), generator=generator)[:count]  # [count]
+        if self.kind == "uniform":
+            # 1 .. C-1 steps round the circle of classes reach every class but the first.
+            steps = torch.randint(1, classes, (count,), generator=generator)  # [count]
+        else:
+            steps = torch.ones(count, dtype=torch.int64)  # [count]
+        wrong = (dataset.targets[chosen] + steps) % classes  # [count]
+        return dataset.relabelled(dict(zip(chosen.tolist(), wrong.tolist(), strict=True)))
+
+    def _number_of_classes(self, dataset: Dataset, path: str) -> int:
+        if not dataset.is_classification or dataset.target_shape != ():
+            kind = "one label a position" if dataset.is_classification else "numbers to predict"
+            raise DataError(
+                f"noisy-labels changes classes, but {path} has {kind}; "
+                "remove the wrapper, or read a classification"
+            )
+        if dataset.flipped is not None:
+            raise DataError(f"the labels of {path} were changed already; use noisy-labels once")
+        classes = dataset.num_classes
+        if classes is None or classes < 2:
+            raise DataError(f"noisy-labels needs two classes or more, {path} has {classes}")
+        return classes
+
+    def state(self) -> dict[str, Any]:
+        """Give what the other reader has learnt."""
+        return self.reader.state()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Let the other reader take over a state."""
+        self.reader.load_state(state)

@@ -1,0 +1,177 @@
+"""Data sets that scikit-learn brings along, cut into a training and a test split."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from hessinf.data.dataset import Dataset
+from hessinf.data.dataset_reader import DatasetReader, check_split
+from hessinf.data.errors import DataError, quoted
+from hessinf.data.standardization import Standardization
+from hessinf.registry import Above, AtLeast, Below
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from sklearn import datasets, model_selection
+else:
+    np = lazy_import("numpy")
+    torch = lazy_import("torch")
+    datasets = lazy_import("sklearn.datasets")
+    model_selection = lazy_import("sklearn.model_selection")
+
+
+class ScikitLearnReader(DatasetReader):
+    """Reads one of scikit-learn's own data sets; paths are `train` and `test`.
+
+    Parameters
+    ----------
+    test_ratio
+        The share of examples in the test split; rounded up to a whole number of them.
+    split_seed
+        Decides which examples are in the test split, and the order of both.
+    train_size
+        Keep so many training examples, the first ones after the shuffle; null keeps all.
+    dtype
+        The type of the inputs, and of a regression's targets.
+    """
+
+    name: ClassVar[str]
+    """The registered name, which is also what ids begin with."""
+
+    stratify: bool = False
+    """Whether both splits get the same share of each class."""
+
+    def __init__(
+        self,
+        *,
+        test_ratio: Annotated[float, Above(0), Below(1)] = 0.1,
+        split_seed: Annotated[int, AtLeast(0)] = 0,
+        train_size: Annotated[int, AtLeast(1)] | None = None,
+        dtype: Literal["float32", "float64"] = "float32",
+    ) -> None:
+        self.test_ratio = test_ratio
+        self.split_seed = split_seed
+        self.train_size = train_size
+        self.dtype = dtype
+
+    def read(self, path: str) -> Dataset:
+        """Read a split.
+
+        Parameters
+        ----------
+        path
+            ``"train"`` or ``"test"``.
+
+        Returns
+        -------
+        Dataset
+            Whose ids are the row numbers of scikit-learn's table, ``"wine/17"``.
+
+        Raises
+        ------
+        DataError
+            When there is no such split, or the data are too few for the sizes asked for.
+        """
+        check_split(self.name, path)
+        table = self.load()
+        train, test = self._split(table.target)
+        rows = train if path == "train" else test
+        inputs = self.prepare(table.data, train)[rows]  # [n, ...]
+        label_names = self.label_names(table)
+        if label_names is None:
+            targets = torch.tensor(table.target[rows], dtype=getattr(torch, self.dtype))  # [n]
+        else:
+            targets = torch.tensor(table.target[rows], dtype=torch.int64)  # [n]
+        return Dataset.from_columns(
+            torch.tensor(inputs, dtype=getattr(torch, self.dtype)),
+            targets,
+            ids=[f"{self.name}/{row}" for row in rows],
+            displays=[self.display(table, row, label_names) for row in rows],
+            label_names=label_names,
+            feature_names=self.feature_names(table),
+            name=f"{self.name}/{path}",
+        )
+
+    def _split(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the rows of the training and the test split, in order."""
+        try:
+            train, test = model_selection.train_test_split(
+                np.arange(len(targets)),
+                test_size=self.test_ratio,
+                random_state=self.split_seed,
+                stratify=targets if self.stratify else None,
+            )
+        except ValueError as error:
+            raise DataError(
+                f"reader {quoted(self.name)}: test_ratio {self.test_ratio} does not split "
+                f"{len(targets)} examples: {error}"
+            ) from error
+        if self.train_size is not None and self.train_size > len(train):
+            raise DataError(
+                f"reader {quoted(self.name)}: train_size is {self.train_size}, but the training "
+                f"split has {len(train)} examples; ask for fewer, or lower test_ratio"
+            )
+        return train[: self.train_size], test
+
+    @abstractmethod
+    def load(self) -> Any:
+        """Give scikit-learn's table: ``data`` ``[N, D]``, ``target`` ``[N]`` and names."""
+
+    @abstractmethod
+    def prepare(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+        """Turn ``[N, D]`` into model inputs ``[N, ...]``, learning from the rows ``train`` only."""
+
+    @abstractmethod
+    def display(self, table: Any, row: int, label_names: list[str] | None) -> dict[str, Any]:
+        """Say what a person is shown of one row."""
+
+    def label_names(self, table: Any) -> list[str] | None:
+        """Name the classes; None for a regression."""
+        return [str(name) for name in table.target_names]
+
+    def feature_names(self, table: Any) -> list[str] | None:
+        """Name the numbers of a vector input."""
+        return [str(name) for name in table.feature_names]
+
+
+class ScikitLearnTable(ScikitLearnReader):
+    """Reads one of scikit-learn's tables of measurements.
+
+    Parameters
+    ----------
+    standardize
+        Bring each feature to mean 0 and standard deviation 1, by the training examples that are
+        kept.
+    """
+
+    def __init__(self, *, standardize: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.standardize = standardize
+
+    def prepare(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+        """Standardize ``[N, D]`` by the training rows, where that is wanted."""
+        return Standardization.fit(values[train]).apply(values) if self.standardize else values
+
+    def display(self, table: Any, row: int, label_names: list[str] | None) -> dict[str, Any]:
+        """Show the measurements as they were taken."""
+        numbers = dict(zip(map(str, table.feature_names), table.data[row].tolist(), strict=True))
+        if label_names is None:
+            return {"row": numbers, "target": float(table.target[row])}
+        return {"row": numbers, "label": label_names[table.target[row]]}
+
+
+class ScikitLearnClasses(ScikitLearnTable):
+    """Reads one of scikit-learn's tables of measurements with classes.
+
+    Parameters
+    ----------
+    stratify
+        Give both splits the same share of each class.
+    """
+
+    def __init__(self, *, stratify: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.stratify = stratify
