@@ -1,0 +1,22 @@
+"""Matrices that stand for the curvature of the training loss, and their inverses."""
+
+from hessinf.curvature.damping import Damping, RelativeDamping, as_damping, effective_damping
+from hessinf.curvature.errors import CurvatureError
+from hessinf.curvature.inversion import (
+    EigenInversion,
+    ExactInversion,
+    Inversion,
+    PseudoInversion,
+)
+
+__all__ = [
+    "CurvatureError",
+    "Damping",
+    "EigenInversion",
+    "ExactInversion",
+    "Inversion",
+    "PseudoInversion",
+    "RelativeDamping",
+    "as_damping",
+    "effective_damping",
+]

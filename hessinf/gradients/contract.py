@@ -1,0 +1,70 @@
+"""A check of a few examples before a long run: does the model keep what influence rests on?"""
+
+from __future__ import annotations
+
+import torch
+
+from hessinf.data.batching import Batch
+from hessinf.gradients.errors import GradientError
+from hessinf.gradients.functional_model import FunctionalModel
+from hessinf.models import Objective
+
+EXAMPLES_CHECKED = 4
+
+
+def check_contract(model: FunctionalModel, objective: Objective, batch: Batch) -> None:
+    """Check that losses are one an example, repeatable, and independent of batch mates.
+
+    Parameters
+    ----------
+    model
+        The model, in evaluation mode.
+    objective
+        The loss of every example.
+    batch
+        Some training examples; the first few are used.
+
+    Raises
+    ------
+    GradientError
+        When the objective does not give one loss an example, when two passes differ (randomness in
+        evaluation mode), or when a loss changes with the other examples of its batch.
+    """
+    few = batch.select(slice(0, EXAMPLES_CHECKED))
+    with torch.no_grad():
+        together = _losses(model, objective, few)  # [B]
+        again = _losses(model, objective, few)  # [B]
+        alone = torch.cat(
+            [
+                _losses(model, objective, few.select(slice(place, place + 1)))
+                for place in range(few.size)
+            ]
+        )  # [B]
+    if not torch.equal(together.nan_to_num(), again.nan_to_num()):
+        place = int((together != again).nonzero()[0])
+        raise GradientError(
+            f"the loss of training example {int(few.indices[place])} differs between two passes in "
+            f"evaluation mode ({together[place].item():.6g}, then {again[place].item():.6g}); "
+            "does the model draw random numbers, or keep state, when it is in eval()?"
+        )
+    tolerance = 1e-3 if together.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    scale = together.abs().clamp(min=1.0)  # [B]
+    apart = (together - alone).abs() > tolerance * scale  # [B]
+    if bool(apart.any()):
+        place = int(apart.nonzero()[0])
+        raise GradientError(
+            f"the loss of training example {int(few.indices[place])} depends on the other examples "
+            f"of its batch ({alone[place].item():.6g} alone, {together[place].item():.6g} beside "
+            "others); does the model or the loss normalise over the batch, or look at padding?"
+        )
+
+
+def _losses(model: FunctionalModel, objective: Objective, batch: Batch) -> torch.Tensor:
+    outputs = model.outputs(model.parameters, batch.inputs)
+    losses = objective.losses(outputs, batch.targets)
+    if losses.shape != (batch.size,):
+        raise GradientError(
+            f"the objective gives a tensor of shape {list(losses.shape)} for {batch.size} examples;"
+            f" expected one loss an example, shape [{batch.size}] (no mean or sum over the batch)"
+        )
+    return losses

@@ -1,0 +1,151 @@
+"""A module as a function of its parameters, without ever changing the module itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.func import functional_call
+
+from hessinf.gradients.errors import GradientError
+from hessinf.gradients.layout import ParameterLayout
+from hessinf.gradients.plain_kernels import unfused_layers
+
+
+class FunctionalModel:
+    """A module, its parameters taken out, so that outputs are a function of them.
+
+    Parameters are used where they lie, or copied when another device or type is asked for; buffers
+    are copied, since a module may write into them. The module keeps its own.
+
+    Parameters
+    ----------
+    module
+        The trained module.
+    params_to_freeze
+        Regular expressions; a parameter whose name one of them matches anywhere (``re.search``) is
+        left out of θ.
+    device
+        Where to compute.
+    dtype
+        The type to compute in; the parameters' own when None.
+    keep
+        The names that make up θ, where that is decided already.
+
+    Raises
+    ------
+    GradientError
+        When no parameter is left, an expression matches none, or a name of ``keep`` is unknown.
+    """
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        *,
+        params_to_freeze: Sequence[str] = (),
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        keep: Collection[str] | None = None,
+    ) -> None:
+        self.module = module
+        self.device = torch.device(device)
+        named = dict(module.named_parameters())
+        frozen = _frozen_names(named, params_to_freeze)
+        floating = [value.dtype for value in named.values() if value.is_floating_point()]
+        if not floating:
+            raise GradientError("the model has no parameters, so no example can have influenced it")
+        unknown = [name for name in keep or () if name not in named]
+        if unknown:
+            raise GradientError(
+                f"the model has no parameter {', '.join(unknown)}; there are: {', '.join(named)}"
+            )
+        self.dtype = dtype or floating[0]
+        self.parameters = {
+            name: self._place(value)
+            for name, value in named.items()
+            if (value.requires_grad and name not in frozen if keep is None else name in keep)
+        }
+        """θ: the parameters that influence is about."""
+        if not self.parameters:
+            if keep is not None:
+                raise GradientError(f"no parameter is left: keep is empty, {len(named)} exist")
+            raise GradientError(
+                f"no parameter is left: {len(frozen)} of {len(named)} are frozen by "
+                f"params_to_freeze={list(params_to_freeze)}, the others by requires_grad=False"
+            )
+        self.constants = {
+            name: self._place(value)
+            for name, value in named.items()
+            if name not in self.parameters
+        } | {name: self._place(value, copy=True) for name, value in module.named_buffers()}
+        self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
+        self.layout = ParameterLayout({name: x.shape for name, x in self.parameters.items()})
+        self.coverage = self.layout.size / sum(value.numel() for value in named.values())
+        """The share of the model's parameters that θ holds."""
+
+    def _place(self, value: torch.Tensor, copy: bool = False) -> torch.Tensor:
+        dtype = value.dtype
+        if value.is_floating_point():
+            dtype = self.dtype
+        elif value.is_complex():
+            dtype = self.dtype.to_complex()
+        return value.detach().to(device=self.device, dtype=dtype, copy=copy)
+
+    def outputs(self, parameters: Mapping[str, torch.Tensor], inputs: Any) -> torch.Tensor:
+        """Compute the outputs ``[B, ...]`` for a batch's inputs, at given parameters θ."""
+        state = {**self.constants, **parameters}
+        with unfused_layers(recurrent=bool(self._recurrent) and self.device.type == "cuda"):
+            if isinstance(inputs, dict):
+                outputs = functional_call(self.module, state, (), inputs)
+            else:
+                outputs = functional_call(self.module, state, (inputs,))
+        return _output_tensor(outputs)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Put the module into evaluation mode, and every submodule back as it was at the end."""
+        modes = [(submodule, submodule.training) for submodule in self.module.modules()]
+        self.module.eval()
+        try:
+            yield
+        finally:
+            for submodule, training in modes:
+                submodule.training = training
+            for recurrent in self._recurrent:
+                # These keep a list of the weights they last ran with: give them their own again.
+                recurrent._init_flat_weights()
+
+
+def _frozen_names(named: Mapping[str, torch.Tensor], patterns: Sequence[str]) -> set[str]:
+    frozen: set[str] = set()
+    for pattern in patterns:
+        try:
+            matching = {name for name in named if re.search(pattern, name)}
+        except re.error as error:
+            raise GradientError(
+                f'params_to_freeze: "{pattern}" is no regular expression: {error}'
+            ) from error
+        if not matching:
+            raise GradientError(
+                f'params_to_freeze: "{pattern}" matches no parameter; there are: '
+                + ", ".join(named)
+            )
+        frozen |= matching
+    return frozen
+
+
+def _output_tensor(outputs: Any) -> torch.Tensor:
+    """Find the logits in what a module returns: a tensor, or an object or dict with ``logits``."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs
+    logits = outputs.get("logits") if isinstance(outputs, Mapping) else None
+    logits = getattr(outputs, "logits", None) if logits is None else logits
+    if isinstance(logits, torch.Tensor):
+        return logits
+    raise GradientError(
+        f"the model returns a {type(outputs).__name__}; expected a tensor, or an object or dict "
+        "with `logits`"
+    )

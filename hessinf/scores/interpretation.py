@@ -1,0 +1,117 @@
+"""What is found out about a query: its helpful and its harmful training examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Influence:
+    """One training example's influence on a query.
+
+    Parameters
+    ----------
+    index
+        Its place in the training data.
+    id
+        Its id.
+    display
+        What a person is shown.
+    target
+        Its target: a class, or numbers.
+    loss
+        Its own loss.
+    score
+        Positive where training more on it would make the model better on the query.
+    loss_change_if_removed
+        What the query's loss gains, to first order, when the model is trained again without it;
+        None where a measurement other than the loss is explained.
+    """
+
+    index: int
+    id: str
+    display: dict[str, Any]
+    target: Any
+    loss: float
+    score: float
+    loss_change_if_removed: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object, in the order of the file format."""
+        return {
+            "index": self.index,
+            "id": self.id,
+            "display": self.display,
+            "score": self.score,
+            "loss": self.loss,
+            "loss_change_if_removed": self.loss_change_if_removed,
+            "target": self.target,
+        }
+
+
+@dataclass(frozen=True)
+class Query:
+    """A test example.
+
+    Parameters
+    ----------
+    index, id, display, target, loss
+        As of an :class:`Influence`, among the test data.
+    prediction
+        What the model says: a class, or numbers.
+    measurement
+        The value that is explained; the loss, unless the config says otherwise.
+    """
+
+    index: int
+    id: str
+    display: dict[str, Any]
+    target: Any
+    prediction: Any
+    loss: float
+    measurement: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object, in the order of the file format."""
+        return {
+            "index": self.index,
+            "id": self.id,
+            "display": self.display,
+            "loss": self.loss,
+            "measurement": self.measurement,
+            "prediction": self.prediction,
+            "target": self.target,
+        }
+
+
+@dataclass(frozen=True)
+class Interpretation:
+    """A query with both ends of its ranking.
+
+    Parameters
+    ----------
+    query
+        The test example.
+    helpful
+        The k training examples with the largest scores, descending.
+    harmful
+        The k training examples with the smallest scores, ascending.
+    diagnostics
+        How far to believe it: effective damping, residual of an iterative solver, share of
+        parameters covered.
+    """
+
+    query: Query
+    helpful: tuple[Influence, ...]
+    harmful: tuple[Influence, ...]
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object: a line of ``interpretations.jsonl``."""
+        return {
+            "query": self.query.to_json(),
+            "helpful": [influence.to_json() for influence in self.helpful],
+            "harmful": [influence.to_json() for influence in self.harmful],
+            "diagnostics": self.diagnostics,
+        }

@@ -1,0 +1,77 @@
+"""``interpretations.jsonl``, written shard by shard so that a killed run loses one shard at most.
+
+Each finished block of queries becomes a file of its own under ``shards/``, whole or absent. The
+shards so far are published as ``interpretations.jsonl``, which is replaced as a whole, and removed
+once all of it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from hessinf.runtime.files import remove_unfinished, write_atomically
+from hessinf.scores.interpretation import Interpretation
+
+PUBLISHED = "interpretations.jsonl"
+
+SHARE_OF_TIME_FOR_PUBLISHING = 0.05
+"""Publishing rewrites the whole file: not before this share of the time is enough for it."""
+
+
+class InterpretationStore:
+    """The interpretations of a run, by blocks of queries.
+
+    Parameters
+    ----------
+    folder
+        The run's directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.shards = folder / "shards"
+        self.shards.mkdir(exist_ok=True)
+        remove_unfinished(self.shards)
+        self._next_publication = 0.0
+
+    def _shard(self, start: int, stop: int) -> Path:
+        return self.shards / f"interpretations-{start:08d}-{stop:08d}.jsonl"
+
+    def has(self, start: int, stop: int) -> bool:
+        """Whether the queries from ``start`` to ``stop`` are finished."""
+        return self._shard(start, stop).exists()
+
+    def add(self, start: int, stop: int, interpretations: Iterable[Interpretation]) -> None:
+        """Keep a finished block, and publish when it is time."""
+        write_atomically(self._shard(start, stop), "".join(map(json_line, interpretations)))
+        if time.monotonic() >= self._next_publication:
+            self.publish()
+
+    def finished(self) -> list[Path]:
+        """List the finished shards, in the order of their queries."""
+        return sorted(self.shards.glob("interpretations-*.jsonl"))
+
+    def publish(self) -> Path:
+        """Write ``interpretations.jsonl`` from the shards that there are."""
+        started = time.monotonic()
+        content = b"".join(shard.read_bytes() for shard in self.finished())
+        write_atomically(self.folder / PUBLISHED, content)
+        took = time.monotonic() - started
+        self._next_publication = time.monotonic() + took / SHARE_OF_TIME_FOR_PUBLISHING
+        return self.folder / PUBLISHED
+
+    def remove_shards(self) -> None:
+        """Remove the shards, when the run is recorded as complete."""
+        shutil.rmtree(self.shards, ignore_errors=True)
+
+
+def json_line(interpretation: Interpretation) -> str:
+    """Return an interpretation as a line of JSON."""
+    text = json.dumps(interpretation.to_json(), ensure_ascii=False, allow_nan=False)
+    # JSON leaves these as they are; some readers take them for ends of lines.
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085")
+    return text + "\n"
