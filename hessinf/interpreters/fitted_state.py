@@ -1,0 +1,205 @@
+"""Saved influence factors: what ``fit`` learnt, with a fingerprint of what it was learnt from.
+
+A folder holds ``factors.safetensors`` (tensors) and ``interpreter.json`` (everything else). What
+belongs to another model, other data, other arguments or another version is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from hessinf.interpreters.errors import InterpreterError
+from hessinf.models import CallableObjective
+from hessinf.registry.plan import as_json
+from hessinf.runtime.files import replace_directory, write_json_atomically
+
+if TYPE_CHECKING:
+    from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+
+FORMAT = 1
+"""The version of the folder's layout."""
+
+
+def fingerprint(interpreter: InfluenceInterpreter) -> dict[str, Any]:
+    """Say what factors depend on: method, version, arguments, model, data, objective."""
+    ignored = interpreter.without_effect_on_factors
+    objective = interpreter.objective
+    return {
+        "interpreter": type(interpreter).registered_name(),
+        "version": interpreter.version,
+        "arguments": {
+            name: as_json(value)
+            for name, value in interpreter.arguments.items()
+            if name not in ignored
+        },
+        "objective": f"function {objective.described}"
+        if isinstance(objective, CallableObjective)
+        else as_json(objective),
+        "weight_decay": interpreter.weight_decay,
+        "seed": interpreter.seed,
+        "model": _model_hash(interpreter),
+        "train_data": interpreter.train_data.fingerprint(),
+    }
+
+
+def _model_hash(interpreter: InfluenceInterpreter) -> str:
+    digest = hashlib.sha256()
+    model = interpreter.model
+    for name, tensor in sorted({**model.constants, **model.parameters}.items()):
+        trained = "θ" if name in model.parameters else "fixed"
+        digest.update(f"{name} {trained} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def learnt(interpreter: InfluenceInterpreter) -> dict[str, Any]:
+    """List the attributes that ``fit`` learnt: those whose names end in ``_``."""
+    return {
+        name: value
+        for name, value in vars(interpreter).items()
+        if name.endswith("_") and not name.startswith("_")
+    }
+
+
+def save(interpreter: InfluenceInterpreter, folder: Path) -> None:
+    """Write the folder, whole or not at all; see :meth:`InfluenceInterpreter.save`."""
+    if not interpreter.fitted:
+        raise InterpreterError("nothing to save: call fit() first")
+    tensors: dict[str, torch.Tensor] = {}
+    values = {name: _pack(name, value, tensors) for name, value in learnt(interpreter).items()}
+    record = {"format": FORMAT, "fingerprint": fingerprint(interpreter), "learnt": values}
+    with replace_directory(folder) as unfinished:
+        save_file(tensors, str(unfinished / "factors.safetensors"))
+        write_json_atomically(unfinished / "interpreter.json", record)
+
+
+def _pack(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return a value as JSON, with its tensors taken out."""
+    if isinstance(value, torch.Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"value": value}
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _pack(f"{name}.{key}", item, tensors) for key, item in value.items()}}
+    if isinstance(value, list | tuple):
+        items = [_pack(f"{name}.{index}", item, tensors) for index, item in enumerate(value)]
+        return {"list": items}
+    raise InterpreterError(
+        f"cannot save the attribute {name}: it holds a {type(value).__name__}; attributes that end "
+        "in _ are what fit() learnt, and may hold tensors, numbers, texts, and lists and dicts of them"
+    )
+
+
+def _unpack(packed: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any) -> Any:
+    if "tensor" in packed:
+        return tensors[packed["tensor"]].to(device)
+    if "dict" in packed:
+        return {key: _unpack(item, tensors, device) for key, item in packed["dict"].items()}
+    if "list" in packed:
+        return [_unpack(item, tensors, device) for item in packed["list"]]
+    return packed["value"]
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read a folder's ``interpreter.json``; refuse what is none."""
+    file = folder / "interpreter.json"
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InterpreterError(
+            f"{folder} holds no saved influence factors: there is no interpreter.json"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InterpreterError(f"cannot read {file}: {error}") from error
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        found = record.get("format") if isinstance(record, dict) else None
+        raise InterpreterError(
+            f"{file} has format {found!r}, this version of hessinf reads {FORMAT}"
+        )
+    return record
+
+
+def differences(expected: Any, found: Any, path: str = "") -> list[str]:
+    """Name the places where two JSON values differ."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = [*expected, *(key for key in found if key not in expected)]
+        return [
+            line
+            for key in keys
+            for line in differences(
+                expected.get(key), found.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    if expected == found:
+        return []
+    return [f"{path}: saved {json.dumps(found)}, now {json.dumps(expected)}"]
+
+
+def matches(interpreter: InfluenceInterpreter, folder: Path) -> bool:
+    """Whether a folder holds factors of the same method, model, data and arguments."""
+    try:
+        return not differences(fingerprint(interpreter), read_record(folder)["fingerprint"])
+    except InterpreterError:
+        return False
+
+
+def restore(interpreter: InfluenceInterpreter, folder: Path) -> None:
+    """Take over saved factors; see :meth:`InfluenceInterpreter.restore`."""
+    record = read_record(folder)
+    different = differences(fingerprint(interpreter), record["fingerprint"])
+    if different:
+        raise InterpreterError(
+            f"the factors in {folder} belong to something else:\n  " + "\n  ".join(different)
+        )
+    file = folder / "factors.safetensors"
+    try:
+        tensors = load_file(str(file))
+    except (OSError, SafetensorError) as error:
+        raise InterpreterError(
+            f"cannot read {file}: {error}; remove {folder} to fit again"
+        ) from error
+    for name, packed in record["learnt"].items():
+        setattr(interpreter, name, _unpack(packed, tensors, interpreter.model.device))
+    interpreter.ensure_checked()
+    interpreter.fitted = True
+
+
+def load(
+    cls: type[InfluenceInterpreter],
+    folder: Path,
+    model: Any,
+    train_data: Any,
+    injected: dict[str, Any],
+) -> InfluenceInterpreter:
+    """Make an interpreter from saved factors; see :meth:`InfluenceInterpreter.load`."""
+    saved = read_record(folder)["fingerprint"]
+    if "objective" not in injected and isinstance(saved["objective"], str):
+        if saved["objective"].startswith("function "):
+            raise InterpreterError(
+                f"the factors in {folder} belong to {saved['objective']}; pass it: load(..., objective=...)"
+            )
+    given = {
+        "objective": saved["objective"],
+        "weight_decay": saved["weight_decay"],
+        "seed": saved["seed"],
+        **injected,
+    }
+    config = {"type": saved["interpreter"], **saved["arguments"]}
+    interpreter: InfluenceInterpreter = cls.catalogue.base.from_config(  # type: ignore[attr-defined]
+        config, model=model, train_data=train_data, **given
+    )
+    if not isinstance(interpreter, cls):
+        raise InterpreterError(
+            f'{folder} holds factors of "{saved["interpreter"]}", which is no {cls.__name__}'
+        )
+    restore(interpreter, folder)
+    return interpreter

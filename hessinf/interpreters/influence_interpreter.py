@@ -1,0 +1,384 @@
+"""``InfluenceInterpreter``: what every method shares, and what a method author writes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from hessinf.data import Dataset, as_dataset
+from hessinf.execution import Executor, LocalExecutor
+from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.training_access import TrainingAccess
+from hessinf.models import Measurement, Model, Objective, as_objective
+from hessinf.registry import Above, AtLeast, Registrable
+from hessinf.registry.signatures import constructor_arguments
+from hessinf.runtime.lazy_import import lazy_import
+from hessinf.scores import Interpretation
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from hessinf import gradients as gradients_room
+    from hessinf.gradients import contract
+    from hessinf.gradients.gradients import Gradients
+    from hessinf.interpreters import fitted_state, query_scoring
+    from hessinf.scores.loss_change import TrainingReduction
+else:
+    np = lazy_import("numpy")
+    torch = lazy_import("torch")
+    gradients_room = lazy_import("hessinf.gradients")
+    contract = lazy_import("hessinf.gradients.contract")
+    fitted_state = lazy_import("hessinf.interpreters.fitted_state")
+    query_scoring = lazy_import("hessinf.interpreters.query_scoring")
+
+
+class InfluenceInterpreter(TrainingAccess, Registrable):
+    """Finds, for each query, the training examples that helped and those that harmed.
+
+    ``score[q, i] = ∇m_qᵀ (C + λI)⁻¹ ∇ℓ_i``: positive where training more on example i would make
+    the model better on query q.
+
+    A method is one class with :meth:`fit`, which learns the curvature from the training data, and
+    :meth:`precondition`, which turns query gradients into influence factors; or with :meth:`score`,
+    where it is no preconditioner. Attributes that :meth:`fit` learns end in ``_``: tensors, numbers,
+    texts, and dicts of them; they are what :meth:`save` keeps.
+
+    Parameters
+    ----------
+    model
+        The trained model: any ``torch.nn.Module``, or a :class:`hessinf.models.Model`. It is never
+        changed.
+    train_data
+        What it was trained on: a sequence of instances, a dataset of ``(inputs, target)`` pairs, or
+        a pair of tensors.
+    objective
+        The training loss of each example: a registered name, an :class:`Objective`, or a function
+        of outputs and targets that returns ``[B]`` losses.
+    measurement
+        What is explained of a query: its loss, unless said otherwise.
+    weight_decay
+        The coefficient of ``½·wd·‖θ‖²`` on the mean loss that the model was trained with; it is
+        part of the curvature.
+    training_reduction
+        How losses were added up in training: "mean" over whatever examples there are, "sum", or
+        "mean-fixed", which keeps 1/N whatever is removed. It decides `loss_change_if_removed`.
+    params_to_freeze
+        Regular expressions; a parameter whose name one of them matches anywhere is left out.
+    batch_size
+        Training examples whose gradients are computed together; "auto" for the largest that fits.
+    query_batch_size
+        Queries that are worked on together, and finished together.
+    dtype
+        The precision to compute in; null for the model's own.
+    memory_limit
+        GiB that batches, training gradients and matrices are planned for.
+    device
+        Where to compute: "cpu", "cuda", "cuda:1".
+    executor
+        Where work over shards of the training data runs.
+    seed
+        The seed of everything random.
+    """
+
+    default_implementation = "simple-influence"
+    injected = (
+        "model",
+        "train_data",
+        "objective",
+        "measurement",
+        "weight_decay",
+        "training_reduction",
+        "device",
+        "executor",
+        "seed",
+    )
+
+    version: ClassVar[int] = 1
+    """To be raised when results change: saved influence factors of another version are refused."""
+
+    without_effect_on_factors: ClassVar[tuple[str, ...]] = (
+        "batch_size",
+        "query_batch_size",
+        "memory_limit",
+    )
+    """Arguments that may differ when saved factors are used again."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember what the interpreter was made with, for :meth:`save`."""
+        interpreter = super().__new__(cls)
+        hidden = cls.injected_names()
+        interpreter.arguments = {
+            name: kwargs.get(name, argument.default)
+            for name, argument in constructor_arguments(cls).items()
+            if name not in hidden
+        }
+        return interpreter
+
+    arguments: dict[str, Any]
+    """What a config may say of this interpreter, defaults included."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module | Model,
+        train_data: Any,
+        *,
+        objective: Any = "cross-entropy",
+        measurement: Any = "loss",
+        weight_decay: float = 0.0,
+        training_reduction: TrainingReduction = "mean",
+        params_to_freeze: Sequence[str] = (),
+        batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto",
+        query_batch_size: Annotated[int, AtLeast(1)] = 64,
+        dtype: Literal["float32", "float64"] | None = None,
+        memory_limit: Annotated[float, Above(0)] = 4.0,
+        device: str | torch.device = "cpu",
+        executor: Executor | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.train_data: Dataset = as_dataset(train_data)
+        self.train_data.check(training=True)
+        self.objective: Objective = as_objective(objective)
+        self.objective.check_targets(self.train_data)
+        self.measurement: Measurement = (
+            measurement
+            if isinstance(measurement, Measurement)
+            else Measurement.from_config(measurement)
+        )
+        if training_reduction not in ("mean", "sum", "mean-fixed"):
+            raise ValueError(
+                'training_reduction must be "mean", "sum" or "mean-fixed", '
+                f"found {training_reduction!r}"
+            )
+        if weight_decay < 0:
+            raise ValueError(f"weight_decay must be >= 0, found {weight_decay}")
+        self.weight_decay = float(weight_decay)
+        self.training_reduction = training_reduction
+        self.model = gradients_room.FunctionalModel(
+            model.module if isinstance(model, Model) else model,
+            params_to_freeze=tuple(params_to_freeze),
+            device=device,
+            dtype=None if dtype is None else getattr(torch, dtype),
+        )
+        self.batch_size = batch_size
+        self.query_batch_size = query_batch_size
+        self.memory_limit = memory_limit
+        self.executor = executor if executor is not None else LocalExecutor()
+        self.seed = seed
+        self.fitted = False
+        self.reports: dict[str, Any] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a method's ``fit`` return the interpreter, and check the model before it runs."""
+        super().__init_subclass__(**kwargs)
+        if "fit" in vars(cls):
+            cls.fit = _fitting(cls.fit)  # type: ignore[method-assign, assignment]
+
+    # -- what a method author writes -----------------------------------------------------------
+
+    def fit(self) -> Self:
+        """Learn from the training data. A method without curvature needs none of its own.
+
+        Returns
+        -------
+        InfluenceInterpreter
+            Itself, whatever the method's own ``fit`` returns.
+        """
+        return self
+
+    def precondition(self, gradients: Gradients) -> Gradients:
+        """Multiply gradients with ``(C + λI)⁻¹``.
+
+        Parameters
+        ----------
+        gradients
+            Of Q queries.
+
+        Returns
+        -------
+        Gradients
+            The influence factors of the Q queries, in the same blocks.
+        """
+        raise InterpreterError(
+            f"{type(self).__name__} defines neither precondition() nor score(): a method needs one"
+        )
+
+    def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
+        """Score training examples for queries; for methods that are no preconditioner.
+
+        Parameters
+        ----------
+        query_gradients
+            Of Q queries; their influence factors, when the method has :meth:`precondition`.
+        train_gradients
+            Of B training examples.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[Q, B]``, positive where the example helps.
+        """
+        return query_gradients.dot(train_gradients)
+
+    def report(self, **values: Any) -> None:
+        """Add to the diagnostics of the queries being worked on.
+
+        Parameters
+        ----------
+        **values
+            A number, text or bool for all of them, or a tensor ``[Q]`` with one for each.
+        """
+        self.reports.update(values)
+
+    # -- what everybody uses -------------------------------------------------------------------
+
+    def interpret(self, test_data: Any, k: int = 10) -> Iterator[Interpretation]:
+        """Explain queries one after another, in order.
+
+        Parameters
+        ----------
+        test_data
+            As ``train_data``.
+        k
+            How many examples at each end.
+
+        Yields
+        ------
+        Interpretation
+            One a query, as soon as its block of queries is finished.
+        """
+        queries = self.check_queries(test_data)
+        for start in range(0, len(queries), self.query_batch_size):
+            stop = min(start + self.query_batch_size, len(queries))
+            yield from query_scoring.interpret_block(self, queries, start, stop, k)
+
+    def scores(self, test_data: Any) -> np.ndarray:
+        """Score every training example for every query.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[Q, N]``, in the precision of the model.
+        """
+        queries = self.check_queries(test_data)
+        blocks = [
+            query_scoring.score_block(
+                self, queries, start, min(start + self.query_batch_size, len(queries))
+            )
+            for start in range(0, len(queries), self.query_batch_size)
+        ]
+        return np.concatenate(blocks)  # [Q, N]
+
+    def loss_changes(self, test_data: Any) -> np.ndarray:
+        """Predict, to first order, what each query's loss gains when an example is removed.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[Q, N]``, in units of the loss.
+        """
+        return query_scoring.loss_changes(self, self.scores(test_data))
+
+    def self_influence(self) -> np.ndarray:
+        """Score every training example for itself: ``∇ℓ_iᵀ (C + λI)⁻¹ ∇ℓ_i``.
+
+        Large values mark examples that only they themselves explain: mislabelled ones among them.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``[N]``, in the precision of the model.
+        """
+        return query_scoring.self_influence(self)
+
+    def train_losses(self) -> np.ndarray:
+        """Compute the loss of each training example, ``[N]``."""
+        return query_scoring.train_losses(self)
+
+    def check_queries(self, test_data: Any) -> Dataset:
+        """Check test data and return them as a data set; fit first, where that is still to do."""
+        queries = as_dataset(test_data)
+        queries.check(training=False)
+        if not self.fitted:
+            self.fit()
+        return queries
+
+    def ensure_checked(self) -> None:
+        """Check once that model, objective and data keep what influence rests on."""
+        if not self._contract_checked:
+            with self.model.evaluating():
+                first = next(iter(self.train_batches(contract.EXAMPLES_CHECKED)))
+                contract.check_contract(self.model, self.objective, first)
+            self._contract_checked = True
+
+    _contract_checked = False
+
+    def save(self, folder: str | Path) -> None:
+        """Keep what was learnt, with a fingerprint of model, data and arguments.
+
+        Parameters
+        ----------
+        folder
+            A directory, which is replaced as a whole.
+        """
+        fitted_state.save(self, Path(folder))
+
+    def restore(self, folder: str | Path) -> Self:
+        """Take over what another interpreter of the same model, data and arguments has saved.
+
+        Raises
+        ------
+        InterpreterError
+            When the folder holds something else, and what differs.
+        """
+        fitted_state.restore(self, Path(folder))
+        return self
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        model: torch.nn.Module | Model,
+        train_data: Any,
+        **injected: Any,
+    ) -> InfluenceInterpreter:
+        """Make an interpreter from what :meth:`save` kept.
+
+        Parameters
+        ----------
+        folder
+            What :meth:`save` wrote.
+        model, train_data
+            The same as then: their fingerprints are compared.
+        **injected
+            The other arguments that are passed by code, such as ``objective``, where they are not
+            what was saved.
+
+        Raises
+        ------
+        InterpreterError
+            When something differs.
+        """
+        return fitted_state.load(cls, Path(folder), model, train_data, injected)
+
+
+def _fitting(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Wrap a method's ``fit``: checks before, evaluation mode during, the interpreter after."""
+
+    @functools.wraps(fit)
+    def wrapped(self: InfluenceInterpreter) -> InfluenceInterpreter:
+        self.ensure_checked()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.model.evaluating())
+            fit(self)
+        self.fitted = True
+        return self
+
+    return wrapped
+
+
+# Gradient methods use the base's own fit, which has to check and mark as any other.
+InfluenceInterpreter.fit = _fitting(InfluenceInterpreter.fit)  # type: ignore[method-assign, assignment]

@@ -1,0 +1,162 @@
+"""What a method uses of the training data: batches, gradients, curvature as an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from hessinf.data import Dataset
+from hessinf.execution import Executor
+from hessinf.models import Objective
+from hessinf.runtime import progress
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf import gradients as gradients_room
+    from hessinf.data import batching
+    from hessinf.gradients import activation_memory
+    from hessinf.gradients.curvature_products import CurvatureProducts
+    from hessinf.gradients.functional_model import FunctionalModel
+    from hessinf.gradients.gradients import Gradients
+    from hessinf.interpreters import memory_plan
+else:
+    torch = lazy_import("torch")
+    gradients_room = lazy_import("hessinf.gradients")
+    batching = lazy_import("hessinf.data.batching")
+    activation_memory = lazy_import("hessinf.gradients.activation_memory")
+    memory_plan = lazy_import("hessinf.interpreters.memory_plan")
+
+
+class TrainingAccess:
+    """The training data as a method sees them: in batches that fit, on the device."""
+
+    model: FunctionalModel
+    objective: Objective
+    train_data: Dataset
+    weight_decay: float
+    batch_size: int | Literal["auto"]
+    memory_limit: float
+    executor: Executor
+
+    _kept_gradients: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def train_batches(self, batch_size: int | None = None) -> batching.Batches:
+        """Go through the training data in order, batch by batch, on the device."""
+        return batching.batches(
+            self.train_data,
+            batch_size or self.memory_plan.batch_size,
+            device=self.model.device,
+            dtype=self.model.dtype,
+        )
+
+    def train_gradients(self, stage: str = "training gradients") -> Iterator[Gradients]:
+        """Compute the gradients of all training losses, batch by batch, in order."""
+        for gradients, _ in self.train_pass(stage):
+            yield gradients
+
+    def train_pass(self, stage: str) -> Iterator[tuple[Gradients, torch.Tensor]]:
+        """Compute gradients and losses ``[B]`` of the training data, batch by batch.
+
+        They are computed once and kept, where all fit into a quarter of the memory limit.
+        """
+        if self._kept_gradients is not None:
+            flat, losses = self._kept_gradients
+            size = self.memory_plan.batch_size
+            for start in range(0, len(losses), size):
+                part = flat[start : start + size]  # [B, P]
+                yield (
+                    gradients_room.Gradients.from_flat(part, self.model.layout),
+                    losses[start : start + size],
+                )
+            return
+        per_example = gradients_room.PerExampleGradients(
+            self.model, self.objective.losses, "training loss"
+        )
+        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+        with progress.bar(stage=stage, total=len(self.train_data)) as shown:
+            for batch in self._train_batches:
+                gradients, losses = per_example(batch)
+                if self.memory_plan.keep_train_gradients:
+                    kept.append((gradients.flatten(), losses))
+                yield gradients, losses
+                shown.update(batch.size)
+        if kept:
+            self._kept_gradients = (
+                torch.cat([flat for flat, _ in kept]),  # [N, P]
+                torch.cat([losses for _, losses in kept]),  # [N]
+            )
+
+    @cached_property
+    def _train_batches(self) -> batching.Batches:
+        return self.train_batches()
+
+    def curvature_products(
+        self, curvature: Literal["hessian", "ggn"], dtype: torch.dtype | None = None
+    ) -> CurvatureProducts:
+        """Make a linear operator of the curvature of the mean training loss.
+
+        Parameters
+        ----------
+        curvature
+            "hessian", or "ggn" for the generalised Gauss-Newton matrix.
+        dtype
+            The precision of its products; the interpreter's own when None.
+        """
+        model = self.model
+        if dtype is not None and dtype != model.dtype:
+            model = gradients_room.FunctionalModel(
+                model.module, device=model.device, dtype=dtype, keep=model.parameters
+            )
+        products = {
+            "hessian": gradients_room.HessianProducts,
+            "ggn": gradients_room.GaussNewtonProducts,
+        }[curvature]
+        data = batching.batches(
+            self.train_data, self.memory_plan.batch_size, device=model.device, dtype=model.dtype
+        )
+        return products(
+            model, self.objective, data, self.weight_decay, self.memory_plan.vectors_at_once
+        )
+
+    @cached_property
+    def hessian(self) -> CurvatureProducts:
+        """The Hessian of the mean training loss, weight decay included, as a linear operator."""
+        return self.curvature_products("hessian")
+
+    @cached_property
+    def ggn(self) -> CurvatureProducts:
+        """The generalised Gauss-Newton matrix, weight decay included, as a linear operator."""
+        return self.curvature_products("ggn")
+
+    def sum_over_train(self, function: Callable[[batching.Batch], Any]) -> Any:
+        """Add up ``function(batch)`` over the training data, on the executor.
+
+        Parameters
+        ----------
+        function
+            From a batch to a tensor or number, or a dict, list or tuple of them.
+        """
+        return self.executor.sum(function, self._train_batches)
+
+    @cached_property
+    def memory_plan(self) -> memory_plan.MemoryPlan:
+        """How many examples and vectors go through the model together."""
+        first = batching.batches(
+            self.train_data[:1], 1, device=self.model.device, dtype=self.model.dtype
+        )
+        with self.model.evaluating():
+            an_example = activation_memory.activation_bytes(
+                self.model, self.objective, next(iter(first))
+            )
+        return memory_plan.plan_memory(
+            memory_limit=self.memory_limit,
+            batch_size=None if self.batch_size == "auto" else self.batch_size,
+            num_train=len(self.train_data),
+            num_parameters=self.model.layout.size,
+            bytes_per_number=self.model.dtype.itemsize,
+            activation_bytes=an_example,
+            on_cpu=self.model.device.type == "cpu",
+        )
