@@ -1,0 +1,21 @@
+"""The command line: one file a subcommand, each thin over a Python function."""
+
+from hessinf.commands.describe import Describe
+from hessinf.commands.interpret import Interpret
+from hessinf.commands.list_names import ListNames
+from hessinf.commands.schema import Schema
+from hessinf.commands.self_influence import SelfInfluence
+from hessinf.commands.subcommand import Subcommand
+from hessinf.commands.train import Train
+from hessinf.commands.validate import Validate
+
+__all__ = [
+    "Describe",
+    "Interpret",
+    "ListNames",
+    "Schema",
+    "SelfInfluence",
+    "Subcommand",
+    "Train",
+    "Validate",
+]

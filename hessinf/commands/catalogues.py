@@ -1,0 +1,41 @@
+"""All catalogues: every base class with registered names, plugins included."""
+
+from __future__ import annotations
+
+import importlib
+
+from hessinf.registry import ConfigError, Registrable
+from hessinf.registry.suggestions import did_you_mean
+
+ROOMS = ("data", "models", "training", "execution", "curvature", "interpreters", "commands")
+"""The rooms that register names."""
+
+
+def all_catalogues() -> dict[str, type[Registrable]]:
+    """Import every room, and return the base classes by their names, in alphabetical order."""
+    for room in ROOMS:
+        importlib.import_module(f"hessinf.{room}")
+    bases = [base for base in Registrable.__subclasses__() if base.catalogue.entries]
+    return {base.__name__: base for base in sorted(bases, key=lambda base: base.__name__)}
+
+
+def find_base(name: str) -> type[Registrable]:
+    """Find a base class by its name, however it is written: ``DatasetReader``, ``dataset-reader``.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of this name.
+    """
+    bases = all_catalogues()
+    folded = {_fold(key): base for key, base in bases.items()}
+    if _fold(name) not in folded:
+        raise ConfigError(
+            f'there is no catalogue "{name}"{did_you_mean(name, bases)}; '
+            f"there are: {', '.join(bases)}"
+        )
+    return folded[_fold(name)]
+
+
+def _fold(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")

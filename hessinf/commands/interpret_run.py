@@ -1,0 +1,187 @@
+"""``interpret`` as a Python function: from a checked config to a directory of results."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hessinf.commands.run import (
+    choose_device,
+    fit_or_restore,
+    make_interpreter,
+    read_data,
+    run_directory,
+    train_or_load,
+    write_metrics,
+)
+from hessinf.commands.run_config import CheckedConfig, RunConfig
+from hessinf.commands.run_directory import RunDirectory, is_complete
+from hessinf.commands.stages import Stages
+from hessinf.data import Dataset
+from hessinf.interpreters import InfluenceInterpreter
+from hessinf.interpreters.query_scoring import interpret_block
+from hessinf.runtime.progress import bar
+from hessinf.scores.interpretation_store import PUBLISHED, InterpretationStore
+from hessinf.scores.score_matrix import ScoreMatrix, require_zarr
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What :func:`interpret` leaves.
+
+    Parameters
+    ----------
+    directory
+        The run's directory.
+    was_complete
+        Whether there was nothing left to do.
+    """
+
+    directory: Path
+    was_complete: bool
+
+    @property
+    def interpretations(self) -> Path:
+        """The file with a line for each query."""
+        return self.directory / PUBLISHED
+
+
+def interpret(
+    checked: CheckedConfig, directory: str | Path, *, force: bool = False, resume: bool = False
+) -> FinishedRun:
+    """Explain the test data of a config, and write everything to a directory.
+
+    Parameters
+    ----------
+    checked
+        From :func:`hessinf.commands.run_config.load_checked_config`.
+    directory
+        Where the results belong.
+    force
+        Replace an earlier run there, once this one is finished.
+    resume
+        Go on with an unfinished run there, or start one.
+
+    Returns
+    -------
+    FinishedRun
+    """
+    config = checked.build()
+    target = RunDirectory(directory, force=force, resume=resume)
+    target.check_config(checked.resolved())
+    if target.resuming and is_complete(target.path):
+        return FinishedRun(target.path, was_complete=True)
+    device = choose_device(config)
+    if config.scores == "zarr":
+        require_zarr()
+    stages = Stages()
+    with stages.stage("reading data") as stage:
+        data = read_data(config, test=True)
+        assert data.test is not None
+        stage.examples = len(data.train) + len(data.test)
+    with run_directory(target, checked, config, data, device) as folder:
+        with stages.stage("model", len(data.train)):
+            module, training = train_or_load(config, checked, data, folder, device)
+        with stages.stage("fitting the interpreter", len(data.train)):
+            interpreter = make_interpreter(config, module, training, data, device)
+            fit_or_restore(interpreter, folder)
+        store = InterpretationStore(folder)
+        try:
+            with stages.stage("interpreting", len(data.test)):
+                _interpret_all(config, interpreter, data.test, store)
+        finally:
+            store.publish()
+        metrics = _metrics(interpreter, training, data.train, data.test, store)
+        write_metrics(folder, stages, metrics, complete=True)
+        store.remove_shards()
+    return FinishedRun(target.path, was_complete=False)
+
+
+def _interpret_all(
+    config: RunConfig,
+    interpreter: InfluenceInterpreter,
+    queries: Dataset,
+    store: InterpretationStore,
+) -> None:
+    matrix = None
+    if config.scores == "zarr":
+        matrix = ScoreMatrix(
+            store.folder,
+            len(queries),
+            len(interpreter.train_data),
+            interpreter.query_batch_size,
+            str(interpreter.model.dtype).removeprefix("torch."),
+        )
+    with bar(stage="queries", total=len(queries), unit="queries") as shown:
+        for start, stop in _blocks(len(queries), interpreter.query_batch_size):
+            if not store.has(start, stop):
+                store.add(
+                    start,
+                    stop,
+                    interpret_block(
+                        interpreter,
+                        queries,
+                        start,
+                        stop,
+                        config.top_k,
+                        None
+                        if matrix is None
+                        else lambda index, scores, matrix=matrix, start=start: matrix.write(
+                            start, index, scores
+                        ),
+                    ),
+                )
+            shown.update(stop - start)
+
+
+def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
+
+
+def _metrics(
+    interpreter: InfluenceInterpreter,
+    training: dict[str, Any],
+    train: Dataset,
+    queries: Dataset,
+    store: InterpretationStore,
+) -> dict[str, Any]:
+    diagnostics = [line["diagnostics"] for line in read_lines(store.folder / PUBLISHED)]
+    residuals = sorted(
+        float(row["relative_residual"]) for row in diagnostics if "relative_residual" in row
+    )
+    model = interpreter.model
+    metrics: dict[str, Any] = {
+        "interpreter": type(interpreter).registered_name(),
+        "queries": len(queries),
+        "training_examples": len(train),
+        "damping": getattr(interpreter, "damping_", None),
+        "parameters": {"covered": model.layout.size, "share": model.coverage},
+        "training_reduction": interpreter.training_reduction,
+        "training": training or None,
+        "stopped_early": sum(row.get("converged") is False for row in diagnostics),
+    }
+    if residuals:
+        metrics["relative_residual"] = {
+            "median": residuals[len(residuals) // 2],
+            "largest": residuals[-1],
+        }
+    negative = {row["negative_eigenvalues"] for row in diagnostics if "negative_eigenvalues" in row}
+    if negative:
+        metrics["negative_eigenvalues"] = max(negative)
+    if train.flipped is not None:
+        metrics["flipped_labels"] = list(train.flipped)
+    return metrics
+
+
+def read_lines(file: Path) -> Iterator[dict[str, Any]]:
+    """Read ``interpretations.jsonl`` line by line."""
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)

@@ -1,0 +1,199 @@
+"""What a config says of a run, key by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from hessinf.data import DatasetReader
+from hessinf.execution import Executor
+from hessinf.interpreters import InfluenceInterpreter
+from hessinf.models import Measurement, Model, Objective
+from hessinf.registry import (
+    AtLeast,
+    Config,
+    ConfigError,
+    JsonnetOptions,
+    Lazy,
+    Plan,
+    Problem,
+    import_plugins,
+    load_config,
+    plan,
+)
+from hessinf.registry.json_text import found
+from hessinf.training import Trainer
+
+DEFAULT_OBJECTS: dict[str, Any] = {
+    "interpreter": {"type": "simple-influence"},
+    "measurement": {"type": "loss"},
+    "executor": {"type": "local"},
+}
+"""Keys whose defaults are objects: they are filled in before the config is checked."""
+
+
+@dataclass
+class DataLoader:
+    """How examples are put together in batches.
+
+    Parameters
+    ----------
+    batch_size
+        Training examples whose gradients are computed together; "auto" for the largest that fits
+        the interpreter's memory_limit.
+    """
+
+    batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto"
+
+
+@dataclass
+class RunConfig:
+    """A run: data, model, training, and how its predictions are explained.
+
+    Parameters
+    ----------
+    dataset_reader
+        Reads the training data, and the test data unless test_dataset_reader is given.
+    train_data_path
+        What the reader is given for the training data: a split such as "train", or a file.
+    model
+        The network: a recipe that is trained, or {"type": "archive", "path": ...}.
+    objective
+        The training loss of each example.
+    test_data_path
+        The queries.
+    test_dataset_reader
+        Reads the test data, where that needs a reader of its own.
+    validation_data_path
+        Data that early stopping watches.
+    trainer
+        How the model is trained; null where it is trained already.
+    weight_decay
+        The ½·wd·‖θ‖² that the model was trained with, where no trainer and no archive says it.
+    training_reduction
+        How losses of examples were added up in training: "mean" (renormalised when an example is
+        left out), "sum", or "mean-fixed"; null for what the training record says.
+    measurement
+        What is explained of each query.
+    interpreter
+        The method.
+    data_loader
+        How examples are put together in batches.
+    executor
+        Where work over shards of the training data runs.
+    top_k
+        How many helpful and how many harmful examples are kept for each query.
+    scores
+        "zarr" keeps the whole Q × N matrix of scores beside the results; null keeps the top_k only.
+    seed
+        The seed of everything random.
+    device
+        "cpu", "cuda", "cuda:1", or "auto": a GPU where there is one.
+    cuda_device
+        AllenNLP's way to say it: -1 for the CPU, 0 and up for a GPU.
+    include
+        Plugins to import: packages, or paths of .py files, relative to the config file.
+    """
+
+    dataset_reader: DatasetReader
+    train_data_path: str
+    model: Lazy[Model]
+    objective: Objective
+    test_data_path: str | None = None
+    test_dataset_reader: DatasetReader | None = None
+    validation_data_path: str | None = None
+    trainer: Trainer | None = None
+    weight_decay: Annotated[float, AtLeast(0)] | None = None
+    training_reduction: Literal["mean", "sum", "mean-fixed"] | None = None
+    measurement: Measurement = field(default_factory=lambda: Measurement.from_config("loss"))
+    interpreter: Lazy[InfluenceInterpreter] = field(
+        default_factory=lambda: Lazy(InfluenceInterpreter)
+    )
+    data_loader: DataLoader = field(default_factory=DataLoader)
+    executor: Executor = field(default_factory=lambda: Executor.from_config("local"))
+    top_k: Annotated[int, AtLeast(1)] = 10
+    scores: Literal["zarr"] | None = None
+    seed: Annotated[int, AtLeast(0)] = 0
+    device: str = "auto"
+    cuda_device: int | None = None
+    include: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Refuse what the annotations cannot."""
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise ValueError(
+                f'device must be "auto", "cpu", "cuda" or "cuda:N", found "{self.device}"'
+            )
+        if self.cuda_device is not None:
+            if self.device != "auto":
+                raise ValueError("give device or cuda_device, not both")
+            if self.cuda_device < -1:
+                raise ValueError(
+                    f"cuda_device must be -1 (the CPU) or a GPU's number, found {self.cuda_device}"
+                )
+            self.device = "cpu" if self.cuda_device == -1 else f"cuda:{self.cuda_device}"
+
+
+@dataclass(frozen=True)
+class CheckedConfig:
+    """A config that was found to be right.
+
+    Parameters
+    ----------
+    config
+        What the file says, overrides applied.
+    plan
+        What will be built.
+    """
+
+    config: Config
+    plan: Plan
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the config with every default written out."""
+        resolved: dict[str, Any] = self.plan.resolved()
+        return resolved
+
+    def build(self) -> RunConfig:
+        """Build what needs no data."""
+        built: RunConfig = self.plan.build({})
+        return built
+
+
+def load_checked_config(
+    path: str | Path,
+    options: JsonnetOptions | None = None,
+    *,
+    overrides: str | None = None,
+    settings: Iterable[str] = (),
+) -> CheckedConfig:
+    """Read a config file, import the plugins it includes, and check all of it.
+
+    Parameters
+    ----------
+    path, options, overrides, settings
+        As :func:`hessinf.registry.load_config` takes them.
+
+    Raises
+    ------
+    ConfigError
+        With every problem at once.
+    """
+    config = load_config(path, options, overrides=overrides, settings=settings)
+    _import_included(config)
+    data = {**DEFAULT_OBJECTS, **config.data}
+    # The keys in the order in which the fields are documented, whatever Jsonnet's own order.
+    order = {name: place for place, name in enumerate(RunConfig.__dataclass_fields__)}
+    data = dict(sorted(data.items(), key=lambda item: order.get(item[0], len(order))))
+    return CheckedConfig(config, plan(RunConfig, replace(config, data=data), label="the config"))
+
+
+def _import_included(config: Config) -> None:
+    include = config.data.get("include", [])
+    if not isinstance(include, list) or not all(isinstance(item, str) for item in include):
+        problem = Problem("include", f"expected list[str], found {found(include)}")
+        raise ConfigError([config.with_origin(problem)], config.source)
+    import_plugins(include, route=f"include in {config.source}", base=Path(config.source).parent)

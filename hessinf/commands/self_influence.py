@@ -1,0 +1,47 @@
+"""``hessinf self-influence``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from hessinf.commands.config_arguments import (
+    add_config_arguments,
+    add_run_arguments,
+    load_run_config,
+)
+from hessinf.commands.subcommand import Subcommand
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    from hessinf.commands import self_influence_run
+else:
+    self_influence_run = lazy_import("hessinf.commands.self_influence_run")
+
+
+@Subcommand.register("self-influence")
+class SelfInfluence(Subcommand):
+    """Rank the training examples by their influence on themselves.
+
+    Examples that only they themselves explain come first: mislabelled and odd ones are among them.
+    Writes DIR/self_influence.jsonl, a line for each training example, the largest first.
+
+    Examples
+    --------
+    hessinf self-influence configs/digits/exact.jsonnet -s runs/odd
+    """
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare CONFIG, overrides, DIR."""
+        add_config_arguments(parser)
+        add_run_arguments(parser)
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run, and print the first of the ranking."""
+        checked = load_run_config(arguments)
+        print(
+            self_influence_run.self_influence(
+                checked, arguments.directory, force=arguments.force, resume=arguments.resume
+            )
+        )
+        return 0

@@ -1,0 +1,127 @@
+"""What a finished run shows on standard output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hessinf.commands.interpret_run import FinishedRun, read_lines
+
+SHOWN = 3
+"""Helpful and harmful examples of the first query."""
+
+
+def summarize(run: FinishedRun) -> str:
+    """Describe a finished run: where results lie, how far to believe them, one query.
+
+    Parameters
+    ----------
+    run
+        What :func:`hessinf.commands.interpret_run.interpret` returned.
+
+    Returns
+    -------
+    str
+        Text without colours.
+    """
+    metrics = json.loads((run.directory / "metrics.json").read_text(encoding="utf-8"))
+    done = "finished before" if run.was_complete else "finished"
+    lines = [
+        f"{metrics['queries']:,} queries against {metrics['training_examples']:,} training "
+        f'examples with "{metrics["interpreter"]}": {done}',
+        *_trust(metrics),
+    ]
+    first = next(read_lines(run.interpretations), None)
+    if first is not None:
+        lines += ["", *_query(first)]
+    names = {
+        "interpretations.jsonl": "a line for each query: helpful and harmful training examples",
+        "scores.zarr": "all scores, [queries, training examples]",
+        "metrics.json": "seconds and memory by stage, damping, residuals",
+        "config.json": "the config with every default",
+        "provenance.json": "versions, seed, hashes of data and configs",
+        "model": "the trained model",
+        "factors": "what the interpreter has learnt, for reuse",
+    }
+    lines += ["", f"results in {run.directory}:"]
+    lines += [
+        f"  {name:<22} {text}" for name, text in names.items() if (run.directory / name).exists()
+    ]
+    return "\n".join(lines)
+
+
+def _trust(metrics: dict[str, Any]) -> list[str]:
+    """Say how far to believe the results."""
+    lines = []
+    training = metrics.get("training") or {}
+    if "gradient_norm" in training:
+        lines.append(
+            f"model: training loss {training['loss']:.4g}, gradient norm "
+            f"{training['gradient_norm']:.2g} (0 at a minimum)"
+        )
+    facts = []
+    if metrics.get("damping") is not None:
+        facts.append(f"damping {metrics['damping']:.4g}")
+    share = metrics["parameters"]["share"]
+    facts.append(f"{metrics['parameters']['covered']:,} parameters ({share:.0%})")
+    residual = metrics.get("relative_residual")
+    if residual:
+        facts.append(
+            f"relative residual {residual['median']:.2g} (median), {residual['largest']:.2g} (most)"
+        )
+    lines.append("trust: " + ", ".join(facts))
+    if metrics.get("stopped_early"):
+        lines.append(
+            f"warning: the solver stopped early for {metrics['stopped_early']:,} of "
+            f"{metrics['queries']:,} queries; raise recursion_depth"
+        )
+    if metrics.get("negative_eigenvalues"):
+        lines.append(
+            f"warning: the damped curvature has {metrics['negative_eigenvalues']:,} negative "
+            "eigenvalues: the model is at no minimum, and scores may mean little"
+        )
+    return lines
+
+
+def _query(line: dict[str, Any]) -> list[str]:
+    query = line["query"]
+    lines = [
+        f"query {query['id']}: {_shown(query['display'], query['target'])}, "
+        f"predicted {_prediction(query)}, loss {query['loss']:.4g}"
+    ]
+    for side in ("helpful", "harmful"):
+        lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}")
+        for influence in line[side][:SHOWN]:
+            name = f"{influence['id']}: {_shown(influence['display'], influence['target'])}"
+            change = influence["loss_change_if_removed"]
+            removed = "" if change is None else f"{change:+.3e}"
+            lines.append(
+                f"    {_shortened(name, 27):<27} {influence['score']:>+12.4g}  {removed:>24}"
+            )
+    return lines
+
+
+def _shown(display: dict[str, Any], target: Any) -> str:
+    flipped = f" (was {display['flipped_from']})" if "flipped_from" in display else ""
+    return f"{display.get('label', target)}{flipped}"
+
+
+def _prediction(query: dict[str, Any]) -> str:
+    prediction = query["prediction"]
+    if isinstance(prediction, int) and prediction == query["target"]:
+        return str(query["display"].get("label", prediction))
+    if isinstance(prediction, float):
+        return f"{prediction:.4g}"
+    if isinstance(prediction, list) and len(prediction) == 1:
+        return f"{prediction[0]:.4g}"
+    return str(prediction)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def text_summary(path: Path) -> str:
+    """Describe the finished run in a directory."""
+    return summarize(FinishedRun(path, was_complete=True))
