@@ -16,11 +16,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hessinf.curvature import Damping, as_damping, effective_damping
     from hessinf.data import DataError, Dataset, DatasetReader, Instance, as_dataset
     from hessinf.errors import HessinfError
     from hessinf.execution import Executor
     from hessinf.gradients import Gradients
-    from hessinf.interpreters import InfluenceInterpreter
+    from hessinf.interpreters import InfluenceInterpreter, InterpreterError
     from hessinf.models import (
         Measurement,
         Model,
@@ -28,12 +29,25 @@ if TYPE_CHECKING:
         load_archive,
         save_archive,
     )
-    from hessinf.registry import ConfigError, Lazy, Registrable, import_plugins
+    from hessinf.registry import (
+        Above,
+        AtLeast,
+        Between,
+        ConfigError,
+        Lazy,
+        Registrable,
+        import_plugins,
+    )
+    from hessinf.runtime.lazy_import import lazy_import
     from hessinf.scores import Influence, Interpretation, Query
     from hessinf.training import Optimizer, Trainer, TrainingRecord
 
 _WHERE = {
+    "Above": "hessinf.registry",
+    "AtLeast": "hessinf.registry",
+    "Between": "hessinf.registry",
     "ConfigError": "hessinf.registry",
+    "Damping": "hessinf.curvature",
     "DataError": "hessinf.data",
     "Dataset": "hessinf.data",
     "DatasetReader": "hessinf.data",
@@ -44,6 +58,7 @@ _WHERE = {
     "InfluenceInterpreter": "hessinf.interpreters",
     "Instance": "hessinf.data",
     "Interpretation": "hessinf.scores",
+    "InterpreterError": "hessinf.interpreters",
     "Lazy": "hessinf.registry",
     "Measurement": "hessinf.models",
     "Model": "hessinf.models",
@@ -53,15 +68,22 @@ _WHERE = {
     "Registrable": "hessinf.registry",
     "Trainer": "hessinf.training",
     "TrainingRecord": "hessinf.training",
+    "as_damping": "hessinf.curvature",
     "as_dataset": "hessinf.data",
+    "effective_damping": "hessinf.curvature",
     "import_plugins": "hessinf.registry",
+    "lazy_import": "hessinf.runtime.lazy_import",
     "load_archive": "hessinf.models",
     "save_archive": "hessinf.models",
 }
 """Where each public name lives: rooms are imported when a name of theirs is first used."""
 
 __all__ = [
+    "Above",
+    "AtLeast",
+    "Between",
     "ConfigError",
+    "Damping",
     "DataError",
     "Dataset",
     "DatasetReader",
@@ -72,6 +94,7 @@ __all__ = [
     "InfluenceInterpreter",
     "Instance",
     "Interpretation",
+    "InterpreterError",
     "Lazy",
     "Measurement",
     "Model",
@@ -81,8 +104,11 @@ __all__ = [
     "Registrable",
     "Trainer",
     "TrainingRecord",
+    "as_damping",
     "as_dataset",
+    "effective_damping",
     "import_plugins",
+    "lazy_import",
     "load_archive",
     "save_archive",
 ]

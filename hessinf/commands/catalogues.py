@@ -12,11 +12,19 @@ ROOMS = ("data", "models", "training", "execution", "curvature", "interpreters",
 
 
 def all_catalogues() -> dict[str, type[Registrable]]:
-    """Import every room, and return the base classes by their names, in alphabetical order."""
+    """Import every room, and return the base classes by their names, in alphabetical order.
+
+    A plugin's base class whose name is taken goes by its qualified name.
+    """
     for room in ROOMS:
         importlib.import_module(f"hessinf.{room}")
     bases = [base for base in Registrable.__subclasses__() if base.catalogue.entries]
-    return {base.__name__: base for base in sorted(bases, key=lambda base: base.__name__)}
+    bases.sort(key=lambda base: not base.__module__.startswith("hessinf."))
+    named: dict[str, type[Registrable]] = {}
+    for base in bases:
+        taken = base.__name__ in named
+        named[f"{base.__module__}.{base.__qualname__}" if taken else base.__name__] = base
+    return dict(sorted(named.items()))
 
 
 def find_base(name: str) -> type[Registrable]:
@@ -31,7 +39,7 @@ def find_base(name: str) -> type[Registrable]:
     folded = {_fold(key): base for key, base in bases.items()}
     if _fold(name) not in folded:
         raise ConfigError(
-            f'there is no catalogue "{name}"{did_you_mean(name, bases)}; '
+            f'there is no catalogue "{name}"{did_you_mean(name, bases)}\n'
             f"there are: {', '.join(bases)}"
         )
     return folded[_fold(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING
 
 from hessinf.registry import ConfigError, JsonnetOptions
@@ -91,6 +92,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_run_config(arguments: argparse.Namespace) -> run_config.CheckedConfig:
     """Read, override and check the config that the arguments name."""
+    for folder in arguments.library_paths:
+        if not os.path.isdir(folder):
+            raise ConfigError(f'-J: there is no directory "{folder}"')
     options = JsonnetOptions(
         library_paths=tuple(arguments.library_paths),
         ext_str=_pairs(arguments.ext_str, "--ext-str"),

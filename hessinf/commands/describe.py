@@ -51,16 +51,25 @@ def find_descriptions(name: str, base: str | None = None) -> list[Description]:
     bases: list[type[Registrable]]
     bases = list(all_catalogues().values()) if base is None else [find_base(base)]
     found = [item for item in bases if item.is_registered(name)]
-    if not found and ("." in name or ":" in name):
-        raise ConfigError(f'"{name}": describe takes registered names')
     if not found:
-        names = sorted({key for item in bases for key in item.catalogue.entries})
-        where = f"as a {bases[0].__name__}" if base is not None else "in any catalogue"
-        raise ConfigError(
-            f'nothing is registered as "{name}" {where}{did_you_mean(name, names)}; '
-            "hessinf list shows all names"
-        )
+        raise _unknown(name, bases)
     return [describe(item.catalogue, item.catalogue.find(name)) for item in found]
+
+
+def _unknown(name: str, bases: list[type[Registrable]]) -> ConfigError:
+    """Say what may have been meant instead of a name that is not registered."""
+    everywhere = all_catalogues()
+    if name in everywhere:
+        return ConfigError(f'"{name}" is a catalogue; hessinf list {name} shows its names')
+    names = sorted({key for item in bases for key in item.catalogue.entries})
+    message = f'nothing is registered as "{name}"'
+    if len(bases) == 1:
+        message += f" in the catalogue {bases[0].__name__}"
+    elsewhere = [base for base, item in everywhere.items() if item.is_registered(name)]
+    if elsewhere:
+        return ConfigError(f"{message}; it is in: {', '.join(elsewhere)}")
+    hint = did_you_mean(name, names) or "; hessinf list shows all names"
+    return ConfigError(f"{message}{hint}")
 
 
 def text(description: Description) -> str:

@@ -44,8 +44,9 @@ class Interpret(Subcommand):
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print a summary."""
         checked = load_run_config(arguments)
-        finished = interpret_run.interpret(
-            checked, arguments.directory, force=arguments.force, resume=arguments.resume
-        )
+        with checked.naming_source():
+            finished = interpret_run.interpret(
+                checked, arguments.directory, force=arguments.force, resume=arguments.resume
+            )
         print(summary.summarize(finished))
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from hessinf.commands.run import (
     choose_device,
     fit_or_restore,
     make_interpreter,
+    metrics_of_failure,
     read_data,
     run_directory,
     train_or_load,
@@ -20,15 +22,18 @@ from hessinf.commands.run import (
 )
 from hessinf.commands.run_config import CheckedConfig, RunConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
-from hessinf.commands.stages import Stages
+from hessinf.commands.stages import Stage, Stages
 from hessinf.data import Dataset
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.interpreters.query_scoring import interpret_block
 from hessinf.runtime.progress import bar
-from hessinf.scores.interpretation_store import PUBLISHED, InterpretationStore
+from hessinf.scores.interpretation_store import PUBLISHED, SHARDS, InterpretationStore
 from hessinf.scores.score_matrix import ScoreMatrix, require_zarr
 
 logger = logging.getLogger(__name__)
+
+COMMAND = "interpret"
+"""Said in ``metrics.json``: ``train`` and others leave complete runs without interpretations."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,10 @@ def interpret(
     config = checked.build()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
-    if target.resuming and is_complete(target.path):
+    if target.resuming and _is_finished(target.path):
+        if (target.path / SHARDS).exists():  # it was killed while it removed them
+            with target.open() as folder:
+                InterpretationStore(folder).remove_shards()
         return FinishedRun(target.path, was_complete=True)
     device = choose_device(config)
     if config.scores == "zarr":
@@ -85,16 +93,20 @@ def interpret(
         data = read_data(config, test=True)
         assert data.test is not None
         stage.examples = len(data.train) + len(data.test)
-    with run_directory(target, checked, config, data, device) as folder:
-        with stages.stage("model", len(data.train)):
-            module, training = train_or_load(config, checked, data, folder, device)
-        with stages.stage("fitting the interpreter", len(data.train)):
+    with (
+        run_directory(target, checked, config, data, device) as folder,
+        metrics_of_failure(folder, stages),
+    ):
+        with stages.stage("model") as stage:
+            module, training = train_or_load(config, checked, data, folder, device, stage)
+        with stages.stage("fitting the interpreter") as stage:
             interpreter = make_interpreter(config, module, training, data, device)
-            fit_or_restore(interpreter, folder)
+            if fit_or_restore(interpreter, folder):
+                stage.examples = len(data.train)
         store = InterpretationStore(folder)
         try:
-            with stages.stage("interpreting", len(data.test)):
-                _interpret_all(config, interpreter, data.test, store)
+            with stages.stage("interpreting", 0) as stage:
+                _interpret_all(config, interpreter, data.test, store, stage)
         finally:
             store.publish()
         metrics = _metrics(interpreter, training, data.train, data.test, store)
@@ -103,11 +115,16 @@ def interpret(
     return FinishedRun(target.path, was_complete=False)
 
 
+def _is_finished(folder: Path) -> bool:
+    return is_complete(folder, COMMAND) and (folder / PUBLISHED).exists()
+
+
 def _interpret_all(
     config: RunConfig,
     interpreter: InfluenceInterpreter,
     queries: Dataset,
     store: InterpretationStore,
+    stage: Stage,
 ) -> None:
     matrix = None
     if config.scores == "zarr":
@@ -118,25 +135,24 @@ def _interpret_all(
             interpreter.query_batch_size,
             str(interpreter.model.dtype).removeprefix("torch."),
         )
+    blocks = list(_blocks(len(queries), interpreter.query_batch_size))
+    left = [
+        (start, stop)
+        for start, stop in blocks
+        if not (store.has(start, stop) and (matrix is None or matrix.has(start)))
+    ]
+    finished = len(queries) - sum(stop - start for start, stop in left)
+    if finished:
+        logger.info("%d of %d queries were finished before", finished, len(queries))
     with bar(stage="queries", total=len(queries), unit="queries") as shown:
-        for start, stop in _blocks(len(queries), interpreter.query_batch_size):
-            if not store.has(start, stop):
-                store.add(
-                    start,
-                    stop,
-                    interpret_block(
-                        interpreter,
-                        queries,
-                        start,
-                        stop,
-                        config.top_k,
-                        None
-                        if matrix is None
-                        else lambda index, scores, matrix=matrix, start=start: matrix.write(
-                            start, index, scores
-                        ),
-                    ),
-                )
+        shown.update(finished)
+        for start, stop in left:
+            scores = contextlib.nullcontext() if matrix is None else matrix.block(start)
+            with scores as sink:
+                found = interpret_block(interpreter, queries, start, stop, config.top_k, sink)
+            store.add(start, stop, found)
+            assert stage.examples is not None
+            stage.examples += stop - start
             shown.update(stop - start)
 
 
@@ -158,6 +174,7 @@ def _metrics(
     )
     model = interpreter.model
     metrics: dict[str, Any] = {
+        "command": COMMAND,
         "interpreter": type(interpreter).registered_name(),
         "queries": len(queries),
         "training_examples": len(train),

@@ -33,17 +33,19 @@ class ListNames(Subcommand):
     def run(self, arguments: argparse.Namespace) -> int:
         """Print names with the first line of what they are."""
         if arguments.base is None:
-            bases = list(all_catalogues().values())
+            bases = all_catalogues()
         else:
-            bases = [find_base(arguments.base)]
+            base = find_base(arguments.base)
+            bases = {base.__name__: base}
         if arguments.json:
-            print(json.dumps({base.__name__: base.list_available() for base in bases}, indent=2))
+            listed = {title: base.list_available() for title, base in bases.items()}
+            print(json.dumps(listed, indent=2))
             return 0
-        names = [name for base in bases for name in base.list_available()]
+        names = [name for base in bases.values() for name in base.list_available()]
         width = max(len(name) for name in names)
         blocks = []
-        for base in bases:
-            lines = [base.__name__]
+        for title, base in bases.items():
+            lines = [title]
             for name in base.list_available():
                 entry = base.catalogue.entries[name]
                 mark = " (default)" if name == base.default_implementation else ""

@@ -7,13 +7,17 @@ Results go to standard output; the log and progress bars to standard error. Exit
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from types import FrameType, TracebackType
+from typing import NoReturn
 
 import hessinf.commands  # noqa: F401 (registers the commands)
 from hessinf.commands.subcommand import Subcommand
@@ -23,6 +27,12 @@ from hessinf.registry.plugins import import_installed_plugins, import_listed_plu
 from hessinf.registry.suggestions import did_you_mean
 
 ORDER = ("interpret", "train", "self-influence", "list", "describe", "validate", "schema")
+
+RUNS = ("interpret", "train", "self-influence")
+"""The commands that go on with -r."""
+
+LIBRARIES = ("torch", "numpy", "sklearn", "safetensors", "pyarrow", "zarr")
+"""An unexpected error is shown with the line that called these, not with one inside them."""
 
 INTERRUPTED = 130
 
@@ -53,19 +63,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    common, _ = _common_parser().parse_known_args([word for word in words if word != "--help"])
-    _set_up_logging(common.log_level)
-    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(words, common)
+        common, others = _common_parser().parse_known_args(words)
+    except SystemExit as end:
+        return _status(end)
+    _set_up_logging(common.log_level)
+    try:
+        with _termination_as_interrupt():
+            try:
+                return _run(words, common, others)
+            finally:
+                sys.stdout.flush()  # here, where a reader that has gone away is no error
+    except SystemExit as end:  # help, version and errors of the command line
+        return _status(end)
     except HessinfError as error:
         if common.debug:
-            raise
-        print(error, file=sys.stderr)
+            traceback.print_exc()
+        else:
+            print(error, file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt as interruption:
         what = "terminated" if isinstance(interruption, Terminated) else "interrupted"
-        print(f"{what}; finished queries are kept: go on with -r", file=sys.stderr)
+        hint = "; what is finished is kept: go on with -r" if _command(others) in RUNS else ""
+        print(f"{what}{hint}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has stopped: hessinf list | head
@@ -73,22 +93,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         if common.debug:
-            raise
+            traceback.print_exc()
+            return 1
         print(f"{_unexpected(error)}; --debug shows the traceback", file=sys.stderr)
         return 1
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
-def _run(words: list[str], common: argparse.Namespace) -> int:
+def _status(end: SystemExit) -> int:
+    """Return the exit status of a parser, or of a plugin's command, that ended the program."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or 0
+    raise end
+
+
+def _run(words: list[str], common: argparse.Namespace, others: list[str]) -> int:
     import_plugins(common.include_package, route="--include-package")
-    command = next((word for word in words if Subcommand.is_registered(word)), None)
-    wants_help = not words or (command is None and any(word in ("-h", "--help") for word in words))
-    if not wants_help and "--version" not in words:
+    if _command(others) is not None:
+        # Help of all commands and the version wait for no plugin.
         import_installed_plugins()
         import_listed_plugins()
-    parser = build_parser()
-    arguments = parser.parse_args(words)
+    parser = build_parser(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.of(arguments.command).refuse(unknown)
     if arguments.command is None:
         parser.print_help()
         return 0
@@ -96,8 +123,13 @@ def _run(words: list[str], common: argparse.Namespace) -> int:
     return subcommand.run(arguments)
 
 
-def _common_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+def _command(others: list[str]) -> str | None:
+    """Find the command among the words that are no common options."""
+    return next((word for word in others if not word.startswith("-")), None)
+
+
+def _common_parser() -> _Parser:
+    parser = _Parser(prog="hessinf", add_help=False, allow_abbrev=False)
     group = parser.add_argument_group("for every command")
     group.add_argument(
         "--include-package",
@@ -120,23 +152,56 @@ def _common_parser() -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors suggest what may have been meant."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
-        names = list(Subcommand.catalogue.entries)
-        if "invalid choice" in message and "'" in message:
+    words: Sequence[str] = ()
+    """The whole command line, for errors."""
+
+    commands: dict[str, _Parser]
+    """The parsers of the commands, by name."""
+
+    def of(self, command: str | None) -> _Parser:
+        """Return the parser of a command; this one without a command."""
+        return self if command is None else self.commands[command]
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """End with what is unknown on the command line, and what may have been meant."""
+        lines = [f'there is no option "{word}"{hint}' for word, hint in self._strangers(unknown)]
+        if not lines:
+            found = ", ".join(f'"{word}"' for word in unknown)
+            lines = [f"found {found}, which is one word too many"]
+            if len(unknown) > 1:
+                lines = [f"found {found}, which are too many words"]
+        self.error("\n  ".join(lines))
+
+    def _strangers(self, words: Iterable[str]) -> list[tuple[str, str]]:
+        """Return the options among some words that are not this parser's, each with a hint."""
+        options = [option for action in self._actions for option in action.option_strings]
+        names = [word.partition("=")[0] for word in words if word.startswith("-") and len(word) > 1]
+        return [(name, did_you_mean(name, options)) for name in names if name not in options]
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, a message, and where to read on."""
+        if message.startswith("argument COMMAND: invalid choice: "):
+            names = _ordered(Subcommand.catalogue.entries)
             word = message.split("'")[1]
             message = (
-                f'there is no command "{word}"{did_you_mean(word, names)}; '
-                f"commands: {', '.join(_ordered(names))}"
+                f'there is no command "{word}"{did_you_mean(word, names)}\n'
+                f"  commands: {', '.join(names)}"
             )
-        elif message.startswith("unrecognized arguments: "):
-            word = message.removeprefix("unrecognized arguments: ").split()[0].partition("=")[0]
-            options = [option for action in self._actions for option in action.option_strings]
-            message += did_you_mean(word, options)
+        elif message.startswith("the following arguments are required: "):
+            for word, hint in self._strangers(self.words):
+                if hint:
+                    message += f'\n  there is no option "{word}"{hint}'
         self.exit(2, f"command line error: {message}\ntry: {self.prog} --help\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Make the parser of all registered commands."""
+def build_parser(words: Sequence[str] = ()) -> _Parser:
+    """Make the parser of all registered commands.
+
+    Parameters
+    ----------
+    words
+        What will be parsed, for errors.
+    """
     common = _common_parser()
     parser = _Parser(
         prog="hessinf",
@@ -160,18 +225,20 @@ def build_parser() -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         Subcommand.from_config(name).add_arguments(subparser)
+        subparser.words = words
+    parser.commands = dict(subparsers.choices)
     return parser
 
 
-def _quiet(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _quiet(parser: _Parser) -> _Parser:
     """Let options stand before or after the command: absent, they leave what stood before."""
     for action in parser._actions:
         action.default = argparse.SUPPRESS
     return parser
 
 
-def _ordered(names: object) -> list[str]:
-    known = list(names)  # type: ignore[call-overload]
+def _ordered(names: Iterable[str]) -> list[str]:
+    known = list(names)
     return [name for name in ORDER if name in known] + sorted(set(known) - set(ORDER))
 
 
@@ -179,9 +246,13 @@ class _Version(argparse.Action):
     """Print the version: looked up when it is asked for."""
 
     def __call__(self, *_: object, **__: object) -> None:
-        from hessinf import __version__
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"hessinf {__version__}")
+        try:
+            text = version("hessinf")
+        except PackageNotFoundError:
+            text = "run from its source tree, not installed"
+        print(f"hessinf {text}")
         raise SystemExit(0)
 
 
@@ -194,7 +265,20 @@ def _set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.addFilter(lambda record: not getattr(record, "for_file_only", False))
     logger.addHandler(handler)
+
+
+@contextlib.contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hears signals in its main thread only
+        return
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -202,6 +286,18 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _unexpected(error: Exception) -> str:
-    """Describe an error that nobody foresaw."""
+    """Describe an error that nobody foresaw: in a plugin, more often than not."""
     text = str(error).strip().partition("\n")[0]
-    return f"unexpected error: {type(error).__name__}: {text}"
+    name = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"unexpected error: {name} ({_place(error.__traceback__)})"
+
+
+def _place(step: TracebackType | None) -> str:
+    """Return file and line of the innermost frame that is no library's."""
+    place = "no place known"
+    while step is not None:
+        package = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in sys.stdlib_module_names and package not in LIBRARIES:
+            place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import importlib.metadata
+import logging
 import platform
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hessinf.commands.run_config import CheckedConfig
+from hessinf.commands.run_directory import read_provenance, write_provenance
 from hessinf.data import Dataset
+from hessinf.errors import HessinfError
 from hessinf.registry import imported_plugins
 
 if TYPE_CHECKING:
     import torch
 
+logger = logging.getLogger(__name__)
+
 PACKAGES = ("torch", "numpy", "scikit-learn", "jsonnet", "safetensors", "tqdm")
+
+ATTEMPT = ("started", "command", "hessinf", "packages", "device")
+"""What may be another when a run is resumed: kept for every attempt."""
+
+
+class ChangedDataError(HessinfError):
+    """A run cannot go on with other data than it was started with."""
+
+    exit_status = 2
 
 
 def provenance(
@@ -46,7 +62,102 @@ def provenance(
             "train": {"examples": len(train), "sha256": train.fingerprint()},
             "test": None if test is None else {"examples": len(test), "sha256": test.fingerprint()},
         },
+        "model": None,
     }
+
+
+def continued(earlier: dict[str, Any], now: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Describe a run that goes on: as it was started, and every attempt since.
+
+    Parameters
+    ----------
+    earlier
+        What ``provenance.json`` says.
+    now
+        From :func:`provenance`.
+    folder
+        The run's directory, for messages.
+
+    Raises
+    ------
+    ChangedDataError
+        When the data are not those of the results so far.
+    """
+    data = dict(earlier.get("data") or {})
+    for split, facts in now["data"].items():
+        if facts is None:
+            continue
+        before = data.get(split)
+        if before not in (None, facts):
+            raise ChangedDataError(
+                f"the {split} data have changed since the run in {folder} was started (then "
+                f"{before['examples']:,} examples, sha256 {before['sha256'][:12]}…; now "
+                f"{facts['examples']:,}, {facts['sha256'][:12]}…); put the earlier data back, or "
+                "replace the run (-f)"
+            )
+        data[split] = facts
+    then, present = _surroundings(earlier), _surroundings(now)
+    for what in present:
+        if then.get(what) != present[what]:
+            logger.warning(
+                "the run in %s goes on with another %s (then %s, now %s): results may differ from "
+                "those of an undisturbed run",
+                *(folder, what, then.get(what), present[what]),
+            )
+    attempt = {name: now[name] for name in ATTEMPT}
+    return {**earlier, "data": data, "resumed": [*earlier.get("resumed", []), attempt]}
+
+
+def _surroundings(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what results may depend on beside config and data."""
+    packages = facts.get("packages") or {}
+    return {"hessinf": facts.get("hessinf"), **packages, "device": facts.get("device")}
+
+
+def latest_command(facts: dict[str, Any]) -> str:
+    """Return the command of the latest attempt."""
+    return str([facts, *facts.get("resumed", [])][-1]["command"])
+
+
+def note_model(folder: Path, spec: dict[str, Any]) -> None:
+    """Add hashes of the weights to a run's ``provenance.json``, unless they are there.
+
+    Parameters
+    ----------
+    folder
+        The run's directory, with the model archive.
+    spec
+        What the config says of the model.
+    """
+    facts = read_provenance(folder)
+    if facts.get("model") is None:
+        sources = [spec["path"]] if spec.get("type") == "archive" else []
+        if spec.get("weights") is not None:
+            sources.append(spec["weights"])
+        write_provenance(folder, {**facts, "model": model_facts(folder / "model", sources)})
+
+
+def model_facts(archive: Path, sources: list[str]) -> dict[str, Any]:
+    """Describe the weights of a run, for ``provenance.json``.
+
+    Parameters
+    ----------
+    archive
+        The run's model archive.
+    sources
+        Files of weights, and archives, that the model was made from.
+    """
+    files = [Path(source) for source in sources]
+    files = [file / "weights.safetensors" if file.is_dir() else file for file in files]
+    return {
+        "sha256": _sha256(archive / "weights.safetensors"),
+        "loaded": {str(file): _sha256(file) for file in files},
+    }
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _version(package: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,24 @@ from typing import Any
 
 import torch
 
-from hessinf.commands.provenance import provenance
+from hessinf.commands.early_checks import check_model, without_log
+from hessinf.commands.full_disk import reporting_full_disk
+from hessinf.commands.provenance import continued, latest_command, note_model, provenance
 from hessinf.commands.run_config import CheckedConfig, RunConfig
-from hessinf.commands.run_directory import RunDirectory, write_provenance
-from hessinf.commands.stages import Stages
+from hessinf.commands.run_directory import (
+    CONFIG,
+    METRICS,
+    RunDirectory,
+    is_complete,
+    read_provenance,
+    write_provenance,
+)
+from hessinf.commands.run_log import log_to
+from hessinf.commands.stages import Stage, Stages
 from hessinf.data import Dataset, DatasetReader
 from hessinf.errors import HessinfError
 from hessinf.interpreters import InfluenceInterpreter
+from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.fitted_state import matches
 from hessinf.models import (
     ArchiveModel,
@@ -31,8 +42,6 @@ from hessinf.registry import ConfigError, Problem
 from hessinf.runtime.files import write_json_atomically
 
 logger = logging.getLogger(__name__)
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @dataclass(frozen=True)
@@ -83,19 +92,30 @@ def read_data(config: RunConfig, *, test: bool) -> RunData:
     if test and config.test_data_path is None:
         raise ConfigError([Problem("test_data_path", "missing: which examples are the queries?")])
     reader = config.dataset_reader
-    train = reader.read(config.train_data_path)
+    train = _read(reader, config.train_data_path)
     train.check(training=True)
     config.objective.check_targets(train)
     queries = None
     if test and config.test_data_path is not None:
-        queries = _test_reader(config).read(config.test_data_path)
+        queries = _read(_test_reader(config), config.test_data_path)
         queries.check(training=False)
         _check_same_kind(train, queries)
     validation = None
     if config.validation_data_path is not None:
-        validation = reader.read(config.validation_data_path)
+        validation = _read(reader, config.validation_data_path)
         validation.check(training=False)
     return RunData(train, queries, validation)
+
+
+def _read(reader: DatasetReader, path: str) -> Dataset:
+    """Read a path, and hold readers of plugins to what they promise."""
+    dataset = reader.read(path)
+    if not isinstance(dataset, Dataset):
+        raise HessinfError(
+            f'the reader "{type(reader).registered_name()}" gave a {type(dataset).__name__} for '
+            f'"{path}", expected a Dataset'
+        )
+    return dataset
 
 
 def _test_reader(config: RunConfig) -> DatasetReader:
@@ -132,10 +152,6 @@ def make_model(config: RunConfig, data: RunData) -> Model:
         seed=config.seed,
     )
     trained = isinstance(model, ArchiveModel) or model.weights is not None
-    if config.trainer is not None and isinstance(model, ArchiveModel):
-        raise ConfigError(
-            [Problem("trainer", "the model comes from an archive, trained already; leave this out")]
-        )
     if config.trainer is None and not trained and not isinstance(model, ModuleModel):
         raise ConfigError(
             [
@@ -158,8 +174,20 @@ def train_or_load(
     data: RunData,
     folder: Path,
     device: torch.device,
+    stage: Stage | None = None,
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Train the model, or load what an earlier part of this run has trained.
+
+    Parameters
+    ----------
+    config, checked, data
+        What to train, and on what.
+    folder
+        The run's directory; the model archive goes there.
+    device
+        Where to train.
+    stage
+        Told how many examples were trained on, over all epochs.
 
     Returns
     -------
@@ -173,8 +201,11 @@ def train_or_load(
     if (archive / "config.json").exists():
         loaded = load_archive(archive, module=model.module)
         logger.info("the model of this run is trained already")
+        _count_examples(stage, None)
+        note_model(folder, config.model.spec or {})
         return loaded.module, loaded.training
     module = model.module
+    _count_examples(stage, None)
     if config.trainer is not None:
         record = config.trainer.fit(
             module,
@@ -186,6 +217,7 @@ def train_or_load(
         )
         module.to("cpu")
         training = record.to_json()
+        _count_examples(stage, record.num_examples * record.epochs)
         logger.info(
             "trained: loss %.6g, gradient norm %.3g after %d epochs (%s)",
             record.loss,
@@ -208,7 +240,13 @@ def train_or_load(
         module=module,
         training=training,
     )
+    note_model(folder, config.model.spec or {})
     return module, training
+
+
+def _count_examples(stage: Stage | None, examples: int | None) -> None:
+    if stage is not None:
+        stage.examples = examples
 
 
 def make_interpreter(
@@ -222,16 +260,6 @@ def make_interpreter(
     overriding: dict[str, Any] = {}
     batch_size = config.data_loader.batch_size
     if batch_size != "auto":
-        if config.interpreter.spec.get("batch_size", "auto") not in ("auto", batch_size):
-            raise ConfigError(
-                [
-                    Problem(
-                        "data_loader.batch_size",
-                        f"{batch_size} contradicts interpreter.batch_size "
-                        f"{config.interpreter.spec['batch_size']}; give one of them",
-                    )
-                ]
-            )
         overriding["batch_size"] = batch_size
     interpreter: InfluenceInterpreter = config.interpreter.construct(
         model=module,
@@ -263,17 +291,46 @@ def _trained_with(key: str, said: Any, recorded: Any, default: Any) -> Any:
     return recorded
 
 
-def fit_or_restore(interpreter: InfluenceInterpreter, folder: Path) -> None:
-    """Fit the interpreter, or take over factors that were saved from the same inputs."""
+def fit_or_restore(interpreter: InfluenceInterpreter, folder: Path) -> bool:
+    """Fit the interpreter, or take over factors that were saved from the same inputs.
+
+    Returns
+    -------
+    bool
+        Whether it was fitted now.
+    """
     factors = folder / "factors"
     if matches(interpreter, factors):
-        interpreter.restore(factors)
-        logger.info("influence factors reused from %s", factors)
-        return
-    if factors.exists():
-        shutil.rmtree(factors)
+        try:
+            interpreter.restore(factors)
+        except InterpreterError as error:
+            logger.warning("%s; fitting again", error)
+        else:
+            logger.info("influence factors reused from %s", factors)
+            return False
+    elif factors.exists():
+        logger.info("the influence factors in %s belong to something else", factors)
     interpreter.fit()
     interpreter.save(factors)
+    # Scores come from what was saved: a resumed run, which has nothing else, gives the same bytes.
+    interpreter.restore(factors)
+    return True
+
+
+def check_before_training(config: RunConfig, data: RunData, device: torch.device) -> None:
+    """Find what would stop the run after training: a model, measurement or interpreter that fails.
+
+    Raises
+    ------
+    HessinfError
+        As the run would raise it later.
+    """
+    with without_log():
+        model = make_model(config, data)
+        check_model(model, config, data.train)
+        if data.test is not None:
+            training = dict(getattr(model, "training", {}))
+            make_interpreter(config, model.module, training, data, device).ensure_checked()
 
 
 @contextlib.contextmanager
@@ -284,29 +341,48 @@ def run_directory(
     data: RunData,
     device: torch.device,
 ) -> Iterator[Path]:
-    """Open a run's directory: config, provenance and log are written before anything else."""
+    """Open a run's directory: provenance, config and log are written before anything else."""
     directory.check_config(checked.resolved())
-    with directory.open() as folder:
-        if not directory.resuming:
-            facts = provenance(checked, data.train, data.test, device, config.seed)
-            write_provenance(folder, facts)
-            write_json_atomically(folder / "config.json", checked.resolved())
-        handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-        handler.setFormatter(logging.Formatter(LOG_FORMAT))
-        root = logging.getLogger("hessinf")
-        root.addHandler(handler)
-        try:
+    if not (directory.resuming and (directory.path / "model").exists()):
+        check_before_training(config, data, device)
+    with reporting_full_disk(directory.path), directory.open() as folder:
+        facts = provenance(checked, data.train, data.test, device, config.seed)
+        if directory.resuming:
+            facts = continued(read_provenance(folder), facts, folder)
+        write_provenance(folder, facts)
+        if not (folder / CONFIG).exists():
+            write_json_atomically(folder / CONFIG, checked.resolved())
+        with log_to(folder / "log.txt"):
+            what = "resumed" if directory.resuming else "started"
+            version = facts["hessinf"] or "(not installed)"
+            logger.info("%s with hessinf %s: %s", what, version, latest_command(facts))
             yield folder
-        except BaseException as error:
-            logger.error("%s: %s", type(error).__name__, error)
-            raise
-        finally:
-            root.removeHandler(handler)
-            handler.close()
+
+
+@contextlib.contextmanager
+def metrics_of_failure(folder: Path, stages: Stages) -> Iterator[None]:
+    """Keep what the stages took when the block raises; the run is marked as not complete."""
+    try:
+        yield
+    except BaseException:
+        if not is_complete(folder):
+            with contextlib.suppress(OSError):
+                write_metrics(folder, stages, {}, complete=False)
+        raise
 
 
 def write_metrics(folder: Path, stages: Stages, metrics: dict[str, Any], *, complete: bool) -> None:
     """Write ``metrics.json``; ``complete`` marks a finished run."""
-    write_json_atomically(
-        folder / "metrics.json", {"complete": complete, **metrics, "stages": stages.to_json()}
-    )
+    content = {"complete": complete, **metrics, "stages": stages.to_json()}
+    write_json_atomically(folder / METRICS, _finite(content))
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON in which what is not finite is a text: "nan", "inf"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

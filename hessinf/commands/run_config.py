@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,14 +18,18 @@ from hessinf.registry import (
     ConfigError,
     JsonnetOptions,
     Lazy,
+    Matches,
     Plan,
     Problem,
     import_plugins,
     load_config,
     plan,
+    refusals,
 )
 from hessinf.registry.json_text import found
 from hessinf.training import Trainer
+
+DEVICES = 'that is "auto", "cpu", "cuda" or "cuda:N"'
 
 DEFAULT_OBJECTS: dict[str, Any] = {
     "interpreter": {"type": "simple-influence"},
@@ -117,24 +121,39 @@ class RunConfig:
     top_k: Annotated[int, AtLeast(1)] = 10
     scores: Literal["zarr"] | None = None
     seed: Annotated[int, AtLeast(0)] = 0
-    device: str = "auto"
-    cuda_device: int | None = None
+    device: Annotated[str, Matches(r"auto|cpu|cuda(:\d+)?", DEVICES)] = "auto"
+    cuda_device: Annotated[int, AtLeast(-1)] | None = None
     include: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse what the annotations cannot."""
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise ValueError(
-                f'device must be "auto", "cpu", "cuda" or "cuda:N", found "{self.device}"'
-            )
+        problems = list(self._contradictions())
+        if problems:
+            raise ConfigError(problems)
         if self.cuda_device is not None:
-            if self.device != "auto":
-                raise ValueError("give device or cuda_device, not both")
-            if self.cuda_device < -1:
-                raise ValueError(
-                    f"cuda_device must be -1 (the CPU) or a GPU's number, found {self.cuda_device}"
-                )
             self.device = "cpu" if self.cuda_device == -1 else f"cuda:{self.cuda_device}"
+
+    def _contradictions(self) -> Iterator[Problem]:
+        if self.cuda_device is not None and self.device != "auto":
+            yield Problem(
+                "cuda_device",
+                f'{self.cuda_device} is given beside device "{self.device}"; give one of them',
+            )
+        model = self.model.spec or {}
+        if self.trainer is not None and model.get("type") == "archive":
+            yield Problem(
+                "trainer",
+                "the model comes from an archive, trained already; leave this out",
+            )
+        said, also_said = (
+            self.data_loader.batch_size,
+            (self.interpreter.spec or {}).get("batch_size", "auto"),
+        )
+        if "auto" not in (said, also_said) and said != also_said:
+            yield Problem(
+                "data_loader.batch_size",
+                f"{said} contradicts interpreter.batch_size {also_said}; give one of them",
+            )
 
 
 @dataclass(frozen=True)
@@ -162,6 +181,17 @@ class CheckedConfig:
         built: RunConfig = self.plan.build({})
         return built
 
+    @contextlib.contextmanager
+    def naming_source(self) -> Iterator[None]:
+        """Add file and origin to config errors that only data or device bring out."""
+        try:
+            yield
+        except ConfigError as error:
+            if error.source is not None or type(error) is not ConfigError:
+                raise
+            problems = [self.config.with_origin(problem) for problem in error.problems]
+            raise ConfigError(problems, self.config.source) from error
+
 
 def load_checked_config(
     path: str | Path,
@@ -188,7 +218,11 @@ def load_checked_config(
     # The keys in the order in which the fields are documented, whatever Jsonnet's own order.
     order = {name: place for place, name in enumerate(RunConfig.__dataclass_fields__)}
     data = dict(sorted(data.items(), key=lambda item: order.get(item[0], len(order))))
-    return CheckedConfig(config, plan(RunConfig, replace(config, data=data), label="the config"))
+    planned = plan(RunConfig, replace(config, data=data), label="the config")
+    refused = refusals(planned)
+    if refused:
+        raise ConfigError([config.with_origin(problem) for problem in refused], config.source)
+    return CheckedConfig(config, planned)
 
 
 def _import_included(config: Config) -> None:

@@ -39,9 +39,9 @@ class SelfInfluence(Subcommand):
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print the first of the ranking."""
         checked = load_run_config(arguments)
-        print(
-            self_influence_run.self_influence(
+        with checked.naming_source():
+            text = self_influence_run.self_influence(
                 checked, arguments.directory, force=arguments.force, resume=arguments.resume
             )
-        )
+        print(text)
         return 0

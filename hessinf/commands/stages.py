@@ -28,14 +28,18 @@ class Stage:
         How long processors worked on it, over all threads.
     peak_memory_bytes
         The most memory that the process has held until the end of the stage.
+    peak_gpu_memory_bytes
+        The most memory that tensors took on the GPU during the stage; None where none is used.
     examples
-        How many examples it went through, where it goes through examples.
+        How many examples it went through; None where it goes through none, as when what it makes
+        was there already.
     """
 
     name: str
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    peak_gpu_memory_bytes: int | None = None
     examples: int | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -46,6 +50,7 @@ class Stage:
             "seconds": round(self.seconds, 4),
             "cpu_seconds": round(self.cpu_seconds, 4),
             "peak_memory_bytes": self.peak_memory_bytes,
+            "peak_gpu_memory_bytes": self.peak_gpu_memory_bytes,
             "examples": self.examples,
             "examples_per_second": None if rate is None else round(rate, 2),
         }
@@ -59,9 +64,12 @@ class Stages:
 
     @contextlib.contextmanager
     def stage(self, name: str, examples: int | None = None) -> Iterator[Stage]:
-        """Measure the block as one stage."""
+        """Measure the block as one stage, also when it raises."""
         stage = Stage(name, examples=examples)
         logger.info("%s", name)
+        gpu = _gpu()
+        if gpu is not None:
+            gpu.reset_peak_memory_stats()
         clock, cpu = time.perf_counter(), time.process_time()
         try:
             yield stage
@@ -71,9 +79,19 @@ class Stages:
             # Linux counts in KiB, macOS in bytes.
             unit = 1 if sys.platform == "darwin" else 1024
             stage.peak_memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+            gpu = _gpu()
+            if gpu is not None:
+                stage.peak_gpu_memory_bytes = gpu.max_memory_allocated()
             self.stages.append(stage)
             logger.info("%s: %.2f s", name, stage.seconds)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return all stages as JSON."""
         return [stage.to_json() for stage in self.stages]
+
+
+def _gpu() -> Any:
+    """Return ``torch.cuda`` where the process computes on a GPU; it is never initialised here."""
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    return cuda if cuda is not None and cuda.is_initialized() else None

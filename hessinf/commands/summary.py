@@ -77,9 +77,10 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
             f"{metrics['queries']:,} queries; raise recursion_depth"
         )
     if metrics.get("negative_eigenvalues"):
+        count = metrics["negative_eigenvalues"]
         lines.append(
-            f"warning: the damped curvature has {metrics['negative_eigenvalues']:,} negative "
-            "eigenvalues: the model is at no minimum, and scores may mean little"
+            f"warning: the damped curvature has {count:,} negative eigenvalue"
+            f"{'' if count == 1 else 's'}: the model is at no minimum, and scores may mean little"
         )
     return lines
 
@@ -88,7 +89,7 @@ def _query(line: dict[str, Any]) -> list[str]:
     query = line["query"]
     lines = [
         f"query {query['id']}: {_shown(query['display'], query['target'])}, "
-        f"predicted {_prediction(query)}, loss {query['loss']:.4g}"
+        f"predicted {_prediction(line)}, loss {query['loss']:.4g}"
     ]
     for side in ("helpful", "harmful"):
         lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}")
@@ -107,10 +108,16 @@ def _shown(display: dict[str, Any], target: Any) -> str:
     return f"{display.get('label', target)}{flipped}"
 
 
-def _prediction(query: dict[str, Any]) -> str:
-    prediction = query["prediction"]
-    if isinstance(prediction, int) and prediction == query["target"]:
-        return str(query["display"].get("label", prediction))
+def _prediction(line: dict[str, Any]) -> str:
+    prediction = line["query"]["prediction"]
+    if isinstance(prediction, int):
+        # Any example of the predicted class, the query or a training example, has its name.
+        names = {
+            example["target"]: example["display"]["label"]
+            for example in (*line["helpful"], *line["harmful"], line["query"])
+            if isinstance(example["target"], int) and "label" in example["display"]
+        }
+        return str(names.get(prediction, prediction))
     if isinstance(prediction, float):
         return f"{prediction:.4g}"
     if isinstance(prediction, list) and len(prediction) == 1:

@@ -40,9 +40,9 @@ class Train(Subcommand):
     def run(self, arguments: argparse.Namespace) -> int:
         """Train, and print how near the minimum it came."""
         checked = load_run_config(arguments)
-        print(
-            train_run.train(
+        with checked.naming_source():
+            text = train_run.train(
                 checked, arguments.directory, force=arguments.force, resume=arguments.resume
             )
-        )
+        print(text)
         return 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Annotated, Any
 
 from hessinf.curvature.errors import CurvatureError
@@ -43,10 +45,15 @@ def as_damping(value: Any) -> float | RelativeDamping:
     if isinstance(value, RelativeDamping):
         return value
     if isinstance(value, Mapping) and set(value) == {"relative"}:
-        return RelativeDamping(value["relative"])
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        if _is_number(value["relative"]):
+            return RelativeDamping(float(value["relative"]))
+    elif _is_number(value) and value >= 0:
         return float(value)
     raise ValueError(f'damping must be a number >= 0 or {{"relative": share}}, found {value!r}')
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def effective_damping(damping: float | RelativeDamping, trace: float, size: int) -> float:

@@ -86,7 +86,7 @@ def dense_curvature(products: CurvatureProducts, rows_at_once: int, stage: str) 
     largest = float(matrix.abs().max())
     if difference > ASYMMETRY_ALLOWED * max(largest, torch.finfo(dtype).tiny):
         raise CurvatureError(
-            f"{stage}: the matrix is not symmetric (entries differ by {difference:.3g}, the largest "
-            f"is {largest:.3g}); does the model give other outputs from pass to pass?"
+            f"{stage}: the matrix is not symmetric (entries differ by {difference:.3g}, the "
+            f"largest is {largest:.3g}); does the model give other outputs from pass to pass?"
         )
     return matrix.add_(matrix.T.clone()).mul_(0.5)

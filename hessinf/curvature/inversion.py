@@ -17,6 +17,9 @@ else:
 
 logger = logging.getLogger(__name__)
 
+ROUNDING = 10
+"""Pivots and eigenvalues up to this many times P units of rounding of the largest count as zero."""
+
 Factors = dict[str, Any]
 """What a factorisation keeps: tensors by name."""
 
@@ -76,17 +79,18 @@ class ExactInversion(Inversion):
     def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, dict[str, Any]]:
         """Factorise ``C + λI``; see the base class."""
         size = len(matrix)
+        if not bool(matrix.isfinite().all()):
+            raise CurvatureError(f"the curvature ({size} × {size}) is not finite")
         matrix.diagonal().add_(damping)
         factor, info = torch.linalg.cholesky_ex(matrix)
         if int(info) == 0:
+            _require_regular(factor.diagonal().square(), size, damping)
             return {"cholesky": factor}, {"negative_eigenvalues": 0}
-        packed, pivots, info = torch.linalg.ldl_factor_ex(matrix)
-        if int(info) != 0:
-            raise CurvatureError(
-                f"the damped curvature ({size} × {size}, damping {damping:g}) is singular; raise "
-                'damping, or use the inversion "pseudo"'
-            )
-        negative = _negative_pivots(packed, pivots)
+        # On the CPU wherever the matrix lives: solvers on GPUs are missing from many builds.
+        packed, pivots, info = torch.linalg.ldl_factor_ex(matrix.cpu())
+        eigenvalues = _pivot_eigenvalues(packed, pivots)  # [P]
+        _require_regular(eigenvalues.abs() * (int(info) == 0), size, damping)
+        negative = int((eigenvalues < 0).sum())
         logger.warning(
             "the damped curvature is not positive definite: %d of %d eigenvalues are negative at "
             "damping %g, so the parameters are no minimum and scores may mean little; train longer,"
@@ -101,16 +105,41 @@ class ExactInversion(Inversion):
         """Solve with the factorisation; see the base class."""
         if "cholesky" in factors:
             return torch.cholesky_solve(vectors.T, factors["cholesky"]).T  # [K, P]
-        return torch.linalg.ldl_solve(
-            factors["ldl"], factors["pivots"], vectors.T.contiguous()
-        ).T  # [K, P]
+        columns = vectors.T.cpu().contiguous()  # [P, K]
+        solved = torch.linalg.ldl_solve(factors["ldl"].cpu(), factors["pivots"].cpu(), columns)
+        return solved.T.to(vectors.device)  # [K, P]
 
 
-def _negative_pivots(packed: torch.Tensor, pivots: torch.Tensor) -> int:
-    """Count negative eigenvalues from LDLᵀ: D has 1 × 1 blocks, and 2 × 2 blocks of signs +, −."""
-    single = pivots > 0  # [P]; LAPACK marks both rows of a 2 × 2 block with negative pivots
-    negative = int((packed.diagonal()[single] < 0).sum())
-    return negative + int((~single).sum()) // 2
+def _pivot_eigenvalues(packed: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:
+    """Compute the eigenvalues of D in LDLᵀ, ``[P]``: as many are negative as of the matrix itself.
+
+    D has 1 × 1 blocks, and 2 × 2 blocks, both of whose rows LAPACK marks with a negative pivot.
+    """
+    size = len(packed)
+    diagonal = packed.diagonal().clone()  # [P]
+    below = packed.diagonal(-1).tolist()  # [P - 1]
+    double = (pivots < 0).tolist()
+    row = 0
+    while row < size:
+        if double[row]:
+            corner = diagonal[row : row + 2]
+            block = torch.diag(corner)  # [2, 2]
+            block[0, 1] = block[1, 0] = below[row]
+            diagonal[row : row + 2] = torch.linalg.eigvalsh(block)
+            row += 1
+        row += 1
+    return diagonal
+
+
+def _require_regular(pivots: torch.Tensor, size: int, damping: float) -> None:
+    """Refuse a factorisation whose pivots, magnitudes ``[P]``, say nothing but rounding errors."""
+    smallest, largest = float(pivots.min()), float(pivots.max())
+    if smallest <= ROUNDING * size * torch.finfo(pivots.dtype).eps * largest:
+        raise CurvatureError(
+            f"the damped curvature ({size} × {size}, damping {damping:g}) is singular to working "
+            f"precision (pivots from {smallest:.3g} to {largest:.3g}); raise damping, or use the "
+            'inversion "pseudo"'
+        )
 
 
 @Inversion.register("pseudo")
@@ -138,13 +167,16 @@ class PseudoInversion(Inversion):
             share = len(matrix) * torch.finfo(matrix.dtype).eps
         kept = damped.abs() > share * damped.abs().max()  # [P]
         if not bool(kept.any()):
-            raise CurvatureError("the damped curvature is zero: nothing is left to invert")
+            raise CurvatureError(
+                "the damped curvature is zero: nothing is left to invert; raise damping"
+            )
         inverse = torch.where(kept, 1 / torch.where(kept, damped, 1.0), 0.0)  # [P]
         return (
-            {"eigenvectors": eigenvectors, "inverse_eigenvalues": inverse},
+            # Row-major, as it is read back from a file: the same bytes of scores either way.
+            {"eigenvectors": eigenvectors.contiguous(), "inverse_eigenvalues": inverse},
             {
                 "rank": int(kept.sum()),
-                "negative_eigenvalues": int((damped[kept] < 0).sum()),
+                "negative_eigenvalues": _count_negative(damped[kept]),
             },
         )
 
@@ -197,21 +229,32 @@ class EigenInversion(Inversion):
             threshold *= float(mended.abs().max())
         too_small = mended.abs() < threshold  # [P]
         if self.small == "clamp":
-            sign = torch.where(mended < 0, -1.0, 1.0)  # [P]
-            mended = torch.where(too_small, sign * threshold, mended)  # [P]
+            bound = torch.full_like(mended, threshold)  # [P]
+            bound = torch.where(mended < 0, -bound, bound)  # [P]
+            mended = torch.where(too_small, bound, mended)  # [P]
         damped = mended + damping  # [P]
         kept = torch.ones_like(too_small) if self.small == "clamp" else ~too_small  # [P]
-        if bool((damped[kept] == 0).any()) or not bool(kept.any()):
+        if not bool(kept.any()):
             raise CurvatureError(
-                f"{int((damped[kept] == 0).sum())} eigenvalues are zero after mending "
-                f'(threshold {threshold:g}, damping {damping:g}); raise one of them, or choose small: "drop"'
+                f"all {len(kept)} eigenvalues are below the threshold {threshold:g}: nothing is "
+                'left to invert; lower the threshold, or choose small: "clamp"'
+            )
+        rounding = (
+            ROUNDING * len(matrix) * torch.finfo(matrix.dtype).eps * float(damped.abs().max())
+        )
+        zeros = int((damped[kept].abs() <= rounding).sum())
+        if zeros:
+            raise CurvatureError(
+                f"{zeros} of {len(kept)} eigenvalues are zero to working precision after mending "
+                f"(threshold {threshold:g}, damping {damping:g}); raise one of the two"
             )
         inverse = torch.where(kept, 1 / torch.where(kept, damped, 1.0), 0.0)  # [P]
         return (
-            {"eigenvectors": eigenvectors, "inverse_eigenvalues": inverse},
+            # Row-major, as it is read back from a file: the same bytes of scores either way.
+            {"eigenvectors": eigenvectors.contiguous(), "inverse_eigenvalues": inverse},
             {
                 "rank": int(kept.sum()),
-                "negative_eigenvalues": int((eigenvalues < 0).sum()),
+                "negative_eigenvalues": _count_negative(eigenvalues),
                 "mended_eigenvalues": int((mended != eigenvalues).sum()),
             },
         )
@@ -219,6 +262,12 @@ class EigenInversion(Inversion):
     def solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply in the eigenbasis; see the base class."""
         return _in_eigenbasis(factors, vectors)
+
+
+def _count_negative(eigenvalues: torch.Tensor) -> int:
+    """Count the eigenvalues that are negative beyond rounding."""
+    rounding = len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps * eigenvalues.abs().max()
+    return int((eigenvalues < -rounding).sum())
 
 
 def _in_eigenbasis(factors: Factors, vectors: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,6 @@ class Batch:
 
     def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Batch:
         """Move to a device, and floating tensors to a type; copies from pinned memory overlap."""
-
         # A copy that does not block is safe towards a GPU only: the CPU would read too early.
         overlapping = torch.device(device).type == "cuda"
 
@@ -123,7 +122,12 @@ def collate(instances: Sequence[Instance], indices: Sequence[int] | None = None)
                     f"expected a dict with {', '.join(sorted(first))}"
                 )
         inputs = {
-            name: _stack([x.inputs[name] for x in instances], instances, 0, f'input "{name}"')
+            name: _stack(
+                [x.inputs[name] for x in instances],  # type: ignore[index]
+                instances,
+                0,
+                f'input "{name}"',
+            )
             for name in first
         }
     else:
@@ -218,7 +222,7 @@ class Batches:
             for start in range(0, len(self.dataset), self.batch_size):
                 yield self._whole.select(slice(start, start + self.batch_size))
             return
-        loader = DataLoader(
+        loader: DataLoader[Batch] = DataLoader(
             range(len(self.dataset)),  # type: ignore[arg-type]
             batch_size=self.batch_size,
             collate_fn=self._read,

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import torch
 
     from hessinf.data.columns import Columns
-    from hessinf.data.dataset import Dataset
+    from hessinf.data.examples import Examples
     from hessinf.data.instance import Instance
 else:
     torch = lazy_import("torch")
 
 
-def check(dataset: Dataset, *, training: bool) -> None:
+def check(dataset: Examples, *, training: bool) -> None:
     """Refuse a data set that would spoil a run; see :meth:`Dataset.check`.
 
     Parameters
@@ -43,7 +43,7 @@ def check(dataset: Dataset, *, training: bool) -> None:
         _check_classes(dataset, place)
 
 
-def _check_ids(dataset: Dataset, place: str) -> None:
+def _check_ids(dataset: Examples, place: str) -> None:
     first: dict[str, int] = {}
     problems = []
     for index, id in enumerate(dataset.ids):
@@ -54,7 +54,7 @@ def _check_ids(dataset: Dataset, place: str) -> None:
         raise DataError(list_problems(headline, problems))
 
 
-def _check_values(dataset: Dataset, place: str) -> None:
+def _check_values(dataset: Examples, place: str) -> None:
     columns = dataset.columns
     indices = range(len(dataset)) if columns is None else _rows_not_finite(columns)
     problems = []
@@ -104,7 +104,7 @@ def _named_parts(instance: Instance) -> Iterator[tuple[str, Any]]:
     yield "target", instance.target
 
 
-def _check_classes(dataset: Dataset, place: str) -> None:
+def _check_classes(dataset: Examples, place: str) -> None:
     classes = torch.unique(dataset.targets)
     if len(classes) < 2:
         name = label_name(int(classes[0]), dataset.label_names)

@@ -17,7 +17,7 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import torch
 
-    from hessinf.data.dataset import Dataset
+    from hessinf.data.examples import Examples
 else:
     torch = lazy_import("torch")
 
@@ -63,7 +63,7 @@ class _Stream:
         return [self._layout.hexdigest(), self._content.hexdigest()]
 
 
-def fingerprint(dataset: Dataset) -> str:
+def fingerprint(dataset: Examples) -> str:
     """Hash the shapes, types and bytes of inputs and targets, and the ids.
 
     Parameters

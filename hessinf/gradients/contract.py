@@ -1,19 +1,22 @@
-"""A check of a few examples before a long run: does the model keep what influence rests on?"""
+"""A check of a few examples before a long run, of what influence rests on."""
 
 from __future__ import annotations
 
 import torch
 
-from hessinf.data.batching import Batch
+from hessinf.data.batching import Batch, Batches
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.functional_model import FunctionalModel
 from hessinf.models import Objective
 
 EXAMPLES_CHECKED = 4
+"""Few, since each of them is looked at alone as well."""
 
 
-def check_contract(model: FunctionalModel, objective: Objective, batch: Batch) -> None:
-    """Check that losses are one an example, repeatable, and independent of batch mates.
+def check_contract(
+    model: FunctionalModel, objective: Objective, batch: Batch, data: Batches | None = None
+) -> None:
+    """Check that losses are one an example, repeatable, and independent of batch mates and padding.
 
     Parameters
     ----------
@@ -23,6 +26,9 @@ def check_contract(model: FunctionalModel, objective: Objective, batch: Batch) -
         The loss of every example.
     batch
         Some training examples; the first few are used.
+    data
+        What the examples come from. When it is given, examples are read anew to look at them alone,
+        without the padding that their batch needs.
 
     Raises
     ------
@@ -36,12 +42,19 @@ def check_contract(model: FunctionalModel, objective: Objective, batch: Batch) -
         again = _losses(model, objective, few)  # [B]
         alone = torch.cat(
             [
-                _losses(model, objective, few.select(slice(place, place + 1)))
+                _losses(
+                    model,
+                    objective,
+                    few.select(slice(place, place + 1))
+                    if data is None
+                    else data.select(few.indices[place : place + 1]),
+                )
                 for place in range(few.size)
             ]
         )  # [B]
-    if not torch.equal(together.nan_to_num(), again.nan_to_num()):
-        place = int((together != again).nonzero()[0])
+    same = (together == again) | (together.isnan() & again.isnan())  # [B]
+    if not bool(same.all()):
+        place = int((~same).nonzero()[0])
         raise GradientError(
             f"the loss of training example {int(few.indices[place])} differs between two passes in "
             f"evaluation mode ({together[place].item():.6g}, then {again[place].item():.6g}); "
@@ -49,6 +62,7 @@ def check_contract(model: FunctionalModel, objective: Objective, batch: Batch) -
         )
     tolerance = 1e-3 if together.dtype in (torch.float16, torch.bfloat16) else 1e-4
     scale = together.abs().clamp(min=1.0)  # [B]
+    # Losses that are not finite are named with their likely cause when gradients are taken.
     apart = (together - alone).abs() > tolerance * scale  # [B]
     if bool(apart.any()):
         place = int(apart.nonzero()[0])

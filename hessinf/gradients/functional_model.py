@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +12,11 @@ from torch.func import functional_call
 
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.layout import ParameterLayout
-from hessinf.gradients.plain_kernels import unfused_layers
+from hessinf.gradients.plain_kernels import (
+    UnfusedWeightNorm,
+    normalizes_weights,
+    unfused_layers,
+)
 
 
 class FunctionalModel:
@@ -77,11 +81,10 @@ class FunctionalModel:
                 f"params_to_freeze={list(params_to_freeze)}, the others by requires_grad=False"
             )
         self.constants = {
-            name: self._place(value)
-            for name, value in named.items()
-            if name not in self.parameters
+            name: self._place(value) for name, value in named.items() if name not in self.parameters
         } | {name: self._place(value, copy=True) for name, value in module.named_buffers()}
         self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
+        self._normalizes_weights = normalizes_weights(module)
         self.layout = ParameterLayout({name: x.shape for name, x in self.parameters.items()})
         self.coverage = self.layout.size / sum(value.numel() for value in named.values())
         """The share of the model's parameters that θ holds."""
@@ -97,7 +100,10 @@ class FunctionalModel:
     def outputs(self, parameters: Mapping[str, torch.Tensor], inputs: Any) -> torch.Tensor:
         """Compute the outputs ``[B, ...]`` for a batch's inputs, at given parameters θ."""
         state = {**self.constants, **parameters}
-        with unfused_layers(recurrent=bool(self._recurrent) and self.device.type == "cuda"):
+        with (
+            unfused_layers(recurrent=bool(self._recurrent) and self.device.type == "cuda"),
+            UnfusedWeightNorm() if self._normalizes_weights else nullcontext(),
+        ):
             if isinstance(inputs, dict):
                 outputs = functional_call(self.module, state, (), inputs)
             else:

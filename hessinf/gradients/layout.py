@@ -45,6 +45,6 @@ class ParameterLayout:
         leading = flat.shape[:-1]
         parts = flat.split(self.sizes, dim=-1)
         return {
-            name: part.reshape(*leading, *shape)
+            name: part.reshape((*leading, *shape))
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
         }

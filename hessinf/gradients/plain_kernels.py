@@ -2,17 +2,20 @@
 
 Fused attention and recurrent kernels are written for speed in inference or in training, not for
 derivatives in evaluation mode: the fused encoder layer has no derivative, fused attention has no
-second one, and cuDNN's recurrent layers have none in evaluation mode. The plain kernels compute the
-same numbers.
+second one, cuDNN's recurrent layers have none in evaluation mode, and the second derivative of the
+fused weight normalisation is wrong (PyTorch 2.13, on the CPU). The plain kernels compute the same
+numbers.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 
 @contextlib.contextmanager
@@ -35,6 +38,29 @@ def unfused_layers(*, recurrent: bool = False) -> Iterator[None]:
 
 @contextlib.contextmanager
 def twice_differentiable_attention() -> Iterator[None]:
-    """Compute scaled dot-product attention by matrix products, which any derivative goes through."""
+    """Compute scaled dot-product attention by matrix products, which have all derivatives."""
     with sdpa_kernel(SDPBackend.MATH):
         yield
+
+
+class UnfusedWeightNorm(TorchFunctionMode):
+    """Computes ``g·v/‖v‖`` by operations whose derivatives are right."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Replace the fused normalisation, and leave everything else as it is."""
+        if function is torch._weight_norm:
+            direction, length, *dim = args
+            norms = torch.norm_except_dim(direction, 2, *dim)
+            return direction * (length / norms)
+        return function(*args, **(kwargs or {}))
+
+
+def normalizes_weights(module: torch.nn.Module) -> bool:
+    """Whether a module uses weight normalisation, as a parametrization or as a hook."""
+    return any(
+        type(part).__name__ in ("_WeightNorm", "WeightNorm")
+        for submodule in module.modules()
+        for part in (submodule, *submodule._forward_pre_hooks.values())
+    )

@@ -62,7 +62,7 @@ class Exact(InfluenceInterpreter):
         self.inversion: Inversion = inversion or ExactInversion()
         self.curvature_dtype = curvature_dtype
 
-    def fit(self) -> None:  # type: ignore[override]
+    def fit(self) -> None:
         """Form the Hessian and factorise it."""
         dense.require_memory(self.model.layout.size, 8, self.memory_limit)
         wide = torch.float64 if self.curvature_dtype == "float64" else None

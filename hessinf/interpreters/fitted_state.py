@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.models import CallableObjective
+from hessinf.registry import Registrable
 from hessinf.registry.plan import as_json
 from hessinf.runtime.files import replace_directory, write_json_atomically
 
@@ -35,7 +36,7 @@ def fingerprint(interpreter: InfluenceInterpreter) -> dict[str, Any]:
         "interpreter": type(interpreter).registered_name(),
         "version": interpreter.version,
         "arguments": {
-            name: as_json(value)
+            name: _as_built(interpreter, name, value)
             for name, value in interpreter.arguments.items()
             if name not in ignored
         },
@@ -47,6 +48,16 @@ def fingerprint(interpreter: InfluenceInterpreter) -> dict[str, Any]:
         "model": _model_hash(interpreter),
         "train_data": interpreter.train_data.fingerprint(),
     }
+
+
+def _as_built(interpreter: InfluenceInterpreter, name: str, value: Any) -> Any:
+    """Return an argument as JSON; an object in full, however it was asked for.
+
+    A name, a config and the object that they stand for are one argument: ``"pseudo"``,
+    ``{"type": "pseudo"}``, ``PseudoInversion()``.
+    """
+    built = getattr(interpreter, name, None)
+    return as_json(built if isinstance(built, Registrable) else value)
 
 
 def _model_hash(interpreter: InfluenceInterpreter) -> str:
@@ -75,7 +86,16 @@ def save(interpreter: InfluenceInterpreter, folder: Path) -> None:
         raise InterpreterError("nothing to save: call fit() first")
     tensors: dict[str, torch.Tensor] = {}
     values = {name: _pack(name, value, tensors) for name, value in learnt(interpreter).items()}
-    record = {"format": FORMAT, "fingerprint": fingerprint(interpreter), "learnt": values}
+    record = {
+        "format": FORMAT,
+        "fingerprint": fingerprint(interpreter),
+        # No factor depends on these, but what is said with the factors does.
+        "explained": {
+            "measurement": as_json(interpreter.measurement),
+            "training_reduction": interpreter.training_reduction,
+        },
+        "learnt": values,
+    }
     with replace_directory(folder) as unfinished:
         save_file(tensors, str(unfinished / "factors.safetensors"))
         write_json_atomically(unfinished / "interpreter.json", record)
@@ -95,7 +115,8 @@ def _pack(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
         return {"list": items}
     raise InterpreterError(
         f"cannot save the attribute {name}: it holds a {type(value).__name__}; attributes that end "
-        "in _ are what fit() learnt, and may hold tensors, numbers, texts, and lists and dicts of them"
+        "in _ are what fit() learnt, and may hold tensors, numbers, texts, and lists and dicts of "
+        "them"
     )
 
 
@@ -181,16 +202,19 @@ def load(
     injected: dict[str, Any],
 ) -> InfluenceInterpreter:
     """Make an interpreter from saved factors; see :meth:`InfluenceInterpreter.load`."""
-    saved = read_record(folder)["fingerprint"]
-    if "objective" not in injected and isinstance(saved["objective"], str):
-        if saved["objective"].startswith("function "):
-            raise InterpreterError(
-                f"the factors in {folder} belong to {saved['objective']}; pass it: load(..., objective=...)"
-            )
+    record = read_record(folder)
+    saved = record["fingerprint"]
+    objective = saved["objective"]
+    is_function = isinstance(objective, str) and objective.startswith("function ")
+    if is_function and "objective" not in injected:
+        raise InterpreterError(
+            f"the factors in {folder} belong to {objective}; pass it: load(..., objective=...)"
+        )
     given = {
         "objective": saved["objective"],
         "weight_decay": saved["weight_decay"],
         "seed": saved["seed"],
+        **record["explained"],
         **injected,
     }
     config = {"type": saved["interpreter"], **saved["arguments"]}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from hessinf.data import Dataset, as_dataset
 from hessinf.execution import Executor, LocalExecutor
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.method_contract import (
+    checked_fit,
+    given_arguments,
+    require_initialized,
+)
 from hessinf.interpreters.training_access import TrainingAccess
 from hessinf.models import Measurement, Model, Objective, as_objective
-from hessinf.registry import Above, AtLeast, Registrable
-from hessinf.registry.signatures import constructor_arguments
+from hessinf.registry import Above, AtLeast, Registrable, RegularExpression
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.scores import Interpretation
 
@@ -44,8 +46,8 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
 
     A method is one class with :meth:`fit`, which learns the curvature from the training data, and
     :meth:`precondition`, which turns query gradients into influence factors; or with :meth:`score`,
-    where it is no preconditioner. Attributes that :meth:`fit` learns end in ``_``: tensors, numbers,
-    texts, and dicts of them; they are what :meth:`save` keeps.
+    where it is no preconditioner. Attributes that :meth:`fit` learns end in ``_``: tensors,
+    numbers, texts, and lists and dicts of them; they are what :meth:`save` keeps.
 
     Parameters
     ----------
@@ -107,15 +109,14 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
     )
     """Arguments that may differ when saved factors are used again."""
 
+    predicts_loss_changes: ClassVar[bool] = True
+    """Whether scores are in units from which `loss_change_if_removed` follows. False for methods
+    whose scores only rank, such as similarities: it is None then."""
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Remember what the interpreter was made with, for :meth:`save`."""
         interpreter = super().__new__(cls)
-        hidden = cls.injected_names()
-        interpreter.arguments = {
-            name: kwargs.get(name, argument.default)
-            for name, argument in constructor_arguments(cls).items()
-            if name not in hidden
-        }
+        interpreter.arguments = given_arguments(cls, args, kwargs)
         return interpreter
 
     arguments: dict[str, Any]
@@ -130,7 +131,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         measurement: Any = "loss",
         weight_decay: float = 0.0,
         training_reduction: TrainingReduction = "mean",
-        params_to_freeze: Sequence[str] = (),
+        params_to_freeze: Sequence[Annotated[str, RegularExpression()]] = (),
         batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto",
         query_batch_size: Annotated[int, AtLeast(1)] = 64,
         dtype: Literal["float32", "float64"] | None = None,
@@ -175,11 +176,11 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         """Let a method's ``fit`` return the interpreter, and check the model before it runs."""
         super().__init_subclass__(**kwargs)
         if "fit" in vars(cls):
-            cls.fit = _fitting(cls.fit)  # type: ignore[method-assign, assignment]
+            cls.fit = checked_fit(cls.fit)  # type: ignore[method-assign, assignment]
 
     # -- what a method author writes -----------------------------------------------------------
 
-    def fit(self) -> Self:
+    def fit(self) -> Any:
         """Learn from the training data. A method without curvature needs none of its own.
 
         Returns
@@ -250,6 +251,8 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         Interpretation
             One a query, as soon as its block of queries is finished.
         """
+        if k < 1:  # before a long fit
+            raise ValueError(f"k must be at least 1, found {k}")
         queries = self.check_queries(test_data)
         for start in range(0, len(queries), self.query_batch_size):
             stop = min(start + self.query_batch_size, len(queries))
@@ -300,6 +303,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
 
     def check_queries(self, test_data: Any) -> Dataset:
         """Check test data and return them as a data set; fit first, where that is still to do."""
+        require_initialized(self)
         queries = as_dataset(test_data)
         queries.check(training=False)
         if not self.fitted:
@@ -310,8 +314,8 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         """Check once that model, objective and data keep what influence rests on."""
         if not self._contract_checked:
             with self.model.evaluating():
-                first = next(iter(self.train_batches(contract.EXAMPLES_CHECKED)))
-                contract.check_contract(self.model, self.objective, first)
+                data = self.train_batches(contract.EXAMPLES_CHECKED)
+                contract.check_contract(self.model, self.objective, next(iter(data)), data)
             self._contract_checked = True
 
     _contract_checked = False
@@ -365,20 +369,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         return fitted_state.load(cls, Path(folder), model, train_data, injected)
 
 
-def _fitting(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Wrap a method's ``fit``: checks before, evaluation mode during, the interpreter after."""
-
-    @functools.wraps(fit)
-    def wrapped(self: InfluenceInterpreter) -> InfluenceInterpreter:
-        self.ensure_checked()
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.model.evaluating())
-            fit(self)
-        self.fitted = True
-        return self
-
-    return wrapped
-
-
 # Gradient methods use the base's own fit, which has to check and mark as any other.
-InfluenceInterpreter.fit = _fitting(InfluenceInterpreter.fit)  # type: ignore[method-assign, assignment]
+InfluenceInterpreter.fit = checked_fit(  # type: ignore[method-assign, assignment]
+    InfluenceInterpreter.fit
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,10 +114,11 @@ def score_block(
 
 def loss_changes(interpreter: InfluenceInterpreter, scores: np.ndarray) -> np.ndarray:
     """Turn scores ``[Q, N]`` into predicted loss changes ``[Q, N]``."""
-    if not _explains_loss(interpreter):
+    if not _predicts_changes(interpreter):
         raise InterpreterError(
-            'loss changes are defined for the measurement "loss", found '
-            f"{type(interpreter.measurement).__name__}"
+            'loss changes are defined for the measurement "loss", and for methods whose scores '
+            f"have a scale; found {interpreter.registered_name()} with the measurement "
+            f"{interpreter.measurement.registered_name()}"
         )
     means = scores.mean(axis=1, keepdims=True, dtype=np.float64)  # [Q, 1]
     changes = loss_change_if_removed(
@@ -146,12 +148,28 @@ def self_influence(interpreter: InfluenceInterpreter) -> np.ndarray:
 
 
 def _own_scores(interpreter: InfluenceInterpreter, gradients: Gradients) -> torch.Tensor:
-    if _has_precondition(interpreter):
-        factors = interpreter.precondition(gradients)
-        if not _has_score(interpreter):
-            return (factors.flatten() * gradients.flatten()).sum(dim=1)  # [B]
+    factors = _factors(interpreter, gradients)
+    if _has_score(interpreter):
         return interpreter.score(factors, gradients).diagonal()  # [B]
-    return interpreter.score(gradients, gradients).diagonal()  # [B]
+    return (factors.flatten() * gradients.flatten()).sum(dim=1)  # [B]
+
+
+def _factors(interpreter: InfluenceInterpreter, gradients: Gradients) -> Gradients:
+    """Turn gradients into influence factors; as they are, for a method that only scores."""
+    if _has_score(interpreter) and not _overrides(interpreter, "precondition"):
+        return gradients
+    factors = interpreter.precondition(gradients)
+    if not isinstance(factors, Gradients) or factors.count != gradients.count:
+        found = (
+            f"Gradients of {factors.count} examples"
+            if isinstance(factors, Gradients)
+            else f"a {type(factors).__name__}"
+        )
+        raise InterpreterError(
+            f"{type(interpreter).__name__}.precondition() returned {found}, expected Gradients of "
+            f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
+        )
+    return factors
 
 
 def train_losses(interpreter: InfluenceInterpreter) -> np.ndarray:
@@ -164,10 +182,6 @@ def train_losses(interpreter: InfluenceInterpreter) -> np.ndarray:
             for batch in interpreter.train_batches()
         ]
     return torch.cat(parts).cpu().numpy()  # [N]
-
-
-def _has_precondition(interpreter: InfluenceInterpreter) -> bool:
-    return _overrides(interpreter, "precondition") or not _has_score(interpreter)
 
 
 def _has_score(interpreter: InfluenceInterpreter) -> bool:
@@ -185,7 +199,8 @@ def _query_batch(
 ) -> Batch:
     model = interpreter.model
     loaded = batches(queries[start:stop], stop - start, device=model.device, dtype=model.dtype)
-    return next(iter(loaded))
+    batch = next(iter(loaded))
+    return replace(batch, indices=batch.indices + start)  # errors name the query by its own place
 
 
 def _query_facts(
@@ -218,7 +233,7 @@ def _score_stream(
     """Yield the scores ``[Q, B]`` and the losses ``[B]`` of the training data, batch by batch."""
     gradients = query_gradients(interpreter, batch)
     interpreter.reports = {}
-    factors = interpreter.precondition(gradients) if _has_precondition(interpreter) else gradients
+    factors = _factors(interpreter, gradients)
     queries = f"queries {int(batch.indices[0])} to {int(batch.indices[-1])}"
     _check_finite(factors.flatten(), queries)
     for train, losses in interpreter.train_pass(f"scores of {queries}"):
@@ -253,21 +268,21 @@ def _check_finite(factors: torch.Tensor, queries: str) -> None:
         )
 
 
-def _explains_loss(interpreter: InfluenceInterpreter) -> bool:
-    return isinstance(interpreter.measurement, Loss)
+def _predicts_changes(interpreter: InfluenceInterpreter) -> bool:
+    return interpreter.predicts_loss_changes and isinstance(interpreter.measurement, Loss)
 
 
 def _changes(
     interpreter: InfluenceInterpreter, scores: torch.Tensor, means: torch.Tensor
 ) -> list[list[float | None]]:
     """Predict loss changes ``[Q, k]``; None where something else than the loss is explained."""
-    if not _explains_loss(interpreter):
+    if not _predicts_changes(interpreter):
         return [[None] * scores.shape[1] for _ in range(len(scores))]
     count = len(interpreter.train_data)
     changes = loss_change_if_removed(
         scores.double(), means[:, None], count, interpreter.training_reduction
     )
-    return changes.tolist()  # type: ignore[no-any-return]
+    return changes.tolist()
 
 
 def _diagnostics(interpreter: InfluenceInterpreter, count: int) -> list[dict[str, Any]]:

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from hessinf.registry import Above, AtLeast
+from hessinf.registry import Above, AtLeast, Matches
+
+PERCENTAGE = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,12 @@ class Depth:
         return max(1, math.ceil(self.epochs * batches_per_epoch - 1e-9))
 
 
-RecursionDepth = int | float | str | Depth
+RecursionDepth = (
+    Annotated[int, AtLeast(1)]
+    | Annotated[float, Above(0)]
+    | Annotated[str, Matches(PERCENTAGE, 'such as "25%"')]
+    | Depth
+)
 """What a config may say: steps, a share of an epoch, "25%", or a :class:`Depth`."""
 
 
@@ -71,7 +78,7 @@ def as_depth(value: Any) -> Depth:
     if isinstance(value, Mapping) and set(value) <= {"epochs", "steps"}:
         return Depth(**value)
     if isinstance(value, str):
-        percent = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*%\s*", value)
+        percent = re.fullmatch(PERCENTAGE, value)
         if percent:
             return Depth(epochs=float(percent[1]) / 100)
     elif isinstance(value, int) and not isinstance(value, bool):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -143,7 +144,7 @@ class SimpleInfluence(InfluenceInterpreter):
             logger.info("%s", said)
         return steps
 
-    def fit(self) -> None:  # type: ignore[override]
+    def fit(self) -> None:
         """Choose damping and scale."""
         products = self.curvature_products(self._effective_curvature)
         if self.compatibility == "allennlp":
@@ -185,8 +186,11 @@ class SimpleInfluence(InfluenceInterpreter):
                 dtype=self.model.dtype,
                 device=self.model.device,
             )
-            largest = max(largest, value)
-        if not 0 < largest < float("inf"):
+            # Spelled out because max() may lose a NaN.
+            largest = value if not math.isfinite(value) else max(largest, value)
+            if not math.isfinite(largest):
+                break
+        if not 0 < largest < math.inf:
             raise InterpreterError(
                 f"LiSSA cannot choose a scale: the largest eigenvalue of the curvature is "
                 f"{largest}; give scale, or check the model and the training data"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.functional_model import FunctionalModel
     from hessinf.gradients.gradients import Gradients
+    from hessinf.gradients.per_example import PerExampleGradients
     from hessinf.interpreters import memory_plan
 else:
     torch = lazy_import("torch")
@@ -52,6 +53,16 @@ class TrainingAccess:
             dtype=self.model.dtype,
         )
 
+    def gradients(self, batch: batching.Batch) -> Gradients:
+        """Compute the gradients of the losses of a batch, one an example."""
+        return self._per_example(batch)[0]
+
+    @cached_property
+    def _per_example(self) -> PerExampleGradients:
+        return gradients_room.PerExampleGradients(
+            self.model, self.objective.losses, "training loss"
+        )
+
     def train_gradients(self, stage: str = "training gradients") -> Iterator[Gradients]:
         """Compute the gradients of all training losses, batch by batch, in order."""
         for gradients, _ in self.train_pass(stage):
@@ -72,13 +83,10 @@ class TrainingAccess:
                     losses[start : start + size],
                 )
             return
-        per_example = gradients_room.PerExampleGradients(
-            self.model, self.objective.losses, "training loss"
-        )
         kept: list[tuple[torch.Tensor, torch.Tensor]] = []
         with progress.bar(stage=stage, total=len(self.train_data)) as shown:
             for batch in self._train_batches:
-                gradients, losses = per_example(batch)
+                gradients, losses = self._per_example(batch)
                 if self.memory_plan.keep_train_gradients:
                     kept.append((gradients.flatten(), losses))
                 yield gradients, losses
@@ -118,7 +126,12 @@ class TrainingAccess:
             self.train_data, self.memory_plan.batch_size, device=model.device, dtype=model.dtype
         )
         return products(
-            model, self.objective, data, self.weight_decay, self.memory_plan.vectors_at_once
+            model,
+            self.objective,
+            data,
+            self.weight_decay,
+            self.memory_plan.vectors_at_once,
+            self.memory_plan.batch_size,
         )
 
     @cached_property
@@ -137,7 +150,8 @@ class TrainingAccess:
         Parameters
         ----------
         function
-            From a batch to a tensor or number, or a dict, list or tuple of them.
+            From a batch to a tensor or number, or a dict, list or tuple of them. It may ask for
+            ``self.gradients(batch)`` and for ``batch.targets``.
         """
         return self.executor.sum(function, self._train_batches)
 

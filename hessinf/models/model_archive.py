@@ -174,7 +174,10 @@ def _distinct_tensors(
 def _read_json(directory: Path, name: str) -> dict[str, Any]:
     path = directory / name
     if not directory.is_dir():
-        raise ArchiveError(f'there is no model archive "{directory}"; it has to be a directory')
+        raise ArchiveError(
+            f'there is no model archive "{directory}": it has to be a directory'
+            f"{weights_file.missing_file_hint(directory)}"
+        )
     if not path.is_file():
         raise ArchiveError(
             f'the model archive "{directory}" has no {name}; an archive is a directory with '

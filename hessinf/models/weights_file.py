@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from hessinf.models.errors import ModelError
+from hessinf.registry.suggestions import did_you_mean
 
 NAMES_SHOWN = 5
 """How many parameter names a message lists before it counts the others."""
@@ -50,7 +51,10 @@ def read_weights(path: Path, *, trust: bool = False) -> dict[str, Any]:
     """Read a state dict from a file, on the CPU."""
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
-        hint = '; a model archive is {"type": "archive", "path": ...}' if path.is_dir() else ""
+        if path.is_dir():
+            hint = '; a model archive is {"type": "archive", "path": ...}'
+        else:
+            hint = missing_file_hint(path)
         raise ModelError(f'the weights file "{path}" {what}{hint}')
     if path.suffix == ".safetensors":
         try:
@@ -76,7 +80,7 @@ def read_weights(path: Path, *, trust: bool = False) -> dict[str, Any]:
 
 
 def check_fits(module: nn.Module, weights: Mapping[str, Any], source: str) -> None:
-    """Refuse weights whose names or shapes are not the module's.
+    """Refuse weights whose names or shapes are not the module's, or that are not finite.
 
     Parameters
     ----------
@@ -103,6 +107,12 @@ def check_fits(module: nn.Module, weights: Mapping[str, Any], source: str) -> No
         raise ModelError(
             f'the weights in "{source}" do not fit the model:\n' + "\n".join(lines) + "\n"
             "  correct the model's arguments, or choose the weights that belong to it"
+        )
+    spoilt = [name for name, _ in module.named_parameters() if _is_spoilt(weights.get(name))]
+    if spoilt:
+        raise ModelError(
+            f'the weights in "{source}" hold NaN or infinity: {_listed(spoilt)}; did training '
+            "diverge? choose an earlier checkpoint"
         )
 
 
@@ -133,6 +143,19 @@ def _state_dict(loaded: Any, path: Path) -> dict[str, Any]:
         f'the weights file "{path}" holds a {type(loaded).__name__} that is no state dict; save '
         "`module.state_dict()`"
     )
+
+
+def _is_spoilt(value: Any) -> bool:
+    """Whether a parameter holds NaN or infinity."""
+    return isinstance(value, torch.Tensor) and not bool(value.isfinite().all())
+
+
+def missing_file_hint(path: Path) -> str:
+    """Say what may have been meant by a path where nothing is, or something else."""
+    if path.exists():
+        return ", and this is a file"
+    neighbours = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    return did_you_mean(path.name, neighbours) or "; paths are relative to the working directory"
 
 
 def _shape(value: Any) -> Any:

@@ -19,7 +19,9 @@ from hessinf.registry.load import Config, load_config
 from hessinf.registry.plan import Plan
 from hessinf.registry.planner import plan
 from hessinf.registry.plugins import Plugin, import_plugins, imported_plugins
+from hessinf.registry.refusals import refusals
 from hessinf.registry.registrable import Registrable
+from hessinf.registry.text_bounds import Matches, RegularExpression
 
 __all__ = [
     "Above",
@@ -34,6 +36,7 @@ __all__ = [
     "JsonnetError",
     "JsonnetOptions",
     "Lazy",
+    "Matches",
     "Plan",
     "Plugin",
     "PluginError",
@@ -41,9 +44,11 @@ __all__ = [
     "Registrable",
     "Registration",
     "RegistrationError",
+    "RegularExpression",
     "UnknownNameError",
     "import_plugins",
     "imported_plugins",
     "load_config",
     "plan",
+    "refusals",
 ]

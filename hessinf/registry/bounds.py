@@ -5,9 +5,11 @@ They are checked with the types, before anything is built, and appear in the JSO
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 
 class Bound:
-    """A condition that a number in a config must meet.
+    """A condition that a number in a config must meet, or a text.
 
     Parameters
     ----------
@@ -15,14 +17,17 @@ class Bound:
         The numbers that it compares with.
     """
 
+    kinds: ClassVar[tuple[type, ...]] = (int, float)
+    """The types of the values that it is about."""
+
     def __init__(self, *limits: float) -> None:
         self.limits = limits
 
-    def holds(self, value: float) -> bool:
+    def holds(self, value: Any) -> bool:
         """Whether ``value`` meets the condition."""
         raise TypeError(f"{type(self).__name__} does not say when it holds: define holds()")
 
-    def schema(self) -> dict[str, float]:
+    def schema(self) -> dict[str, Any]:
         """Return the condition as keywords of JSON Schema."""
         raise TypeError(f"{type(self).__name__} has no JSON Schema: define schema()")
 

@@ -115,7 +115,8 @@ class Catalogue:
                 f"({taken.location}); choose another name, or pass exist_ok=True to take it over"
             )
         self.entries[registration.name] = registration
-        note_registered(f'{self.base.__name__} "{registration.name}"')
+        if not registration.target.__module__.startswith("hessinf."):
+            note_registered(f'{self.base.__name__} "{registration.name}"')
 
     def _check_target(self, registration: Registration) -> None:
         target = registration.target

@@ -85,6 +85,10 @@ def read_file(path: str | Path) -> bytes:
         ) from None
     except OSError as error:
         raise JsonnetError(f"cannot read {path}: {error.strerror}") from error
+    if b"\0" in content:
+        raise JsonnetError(
+            f"{path} is no text (byte {content.index(0)} is zero), expected a Jsonnet file"
+        )
     return content
 
 
@@ -112,9 +116,24 @@ def evaluate_file(path: str | Path, options: JsonnetOptions | None = None) -> Ev
         When it cannot be read or evaluated: with file, line, column and a caret.
     """
     content = read_file(path)
-    evaluation = evaluate_text(content.decode("utf-8-sig"), str(path), options)
+    text = content.decode("utf-8-sig")
+    evaluation = _plain_json(text) if Path(path).suffix == ".json" else None
+    if evaluation is None:
+        evaluation = evaluate_text(text, str(path), options)
     evaluation.imports = {str(path): _sha256(content), **evaluation.imports}
     return evaluation
+
+
+def _plain_json(text: str) -> Evaluation | None:
+    """Read JSON as such, so that 1.0 stays a float; None where Jsonnet has to look at it."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return Evaluation(json.loads(text, parse_constant=refuse), {}, {})
+    except ValueError:
+        return None
 
 
 def _sha256(content: bytes) -> str:

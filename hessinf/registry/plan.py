@@ -98,6 +98,9 @@ class Construction(Plan):
         The config it comes from.
     declared
         Every name that code may pass to objects of its kind, whether this one takes it or not.
+    order
+        The arguments in the constructor's order: the config is written out in it, whatever the
+        order in which it was given.
     """
 
     factory: Callable[..., Any]
@@ -109,6 +112,7 @@ class Construction(Plan):
     type_name: str | None = None
     source: str | None = None
     declared: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
 
     def build(self, injected: Mapping[str, Any]) -> Any:
         """Build the arguments, then the object."""
@@ -142,11 +146,10 @@ class Construction(Plan):
     def resolved(self) -> dict[str, Any]:
         """Return a JSON object, ``type`` first, defaults written out."""
         spec: dict[str, Any] = {} if self.type_name is None else {"type": self.type_name}
-        for name, argument in self.arguments.items():
-            spec[name] = argument.resolved()
-        for name, default in self.defaults.items():
-            spec[name] = as_json(default)
-        return spec
+        values = {name: argument.resolved() for name, argument in self.arguments.items()}
+        values |= {name: as_json(default) for name, default in self.defaults.items()}
+        places = {name: place for place, name in enumerate(self.order)}
+        return spec | dict(sorted(values.items(), key=lambda item: places.get(item[0], 0)))
 
 
 @dataclass(frozen=True)

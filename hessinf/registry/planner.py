@@ -211,6 +211,7 @@ class Planner(ValuePlanner):
             name,
             self.source,
             declared,
+            tuple(accepted),
         )
 
     def _argument(self, argument: Argument, value: Any, path: str) -> Plan:

@@ -170,11 +170,9 @@ class ValuePlanner:
         planned = self.value(inner, value, path)
         if len(self.problems) > before or not isinstance(planned, Constant):
             return planned
-        number = planned.value
-        if type(number) not in (int, float):
-            return planned
+        scalar = planned.value
         for note in notes:
-            if isinstance(note, Bound) and not note.holds(number):
+            if isinstance(note, Bound) and type(scalar) in note.kinds and not note.holds(scalar):
                 return self.expected(annotation, value, path)
         return planned
 
@@ -265,7 +263,7 @@ class ValuePlanner:
             meant = [item for item in meant if _is_named(item[0], value)]
         if len(meant) == 1:
             self.problems.extend(meant[0][1])
-        elif not meant and not isinstance(value, Mapping | list):
+        elif not isinstance(value, Mapping | list):
             choices = [choice for branch in branches for choice in _choices(branch)]
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
             self.expected(annotation, value, path, hint)

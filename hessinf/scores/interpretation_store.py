@@ -17,6 +17,7 @@ from hessinf.runtime.files import remove_unfinished, write_atomically
 from hessinf.scores.interpretation import Interpretation
 
 PUBLISHED = "interpretations.jsonl"
+SHARDS = "shards"
 
 SHARE_OF_TIME_FOR_PUBLISHING = 0.05
 """Publishing rewrites the whole file: not before this share of the time is enough for it."""
@@ -33,7 +34,7 @@ class InterpretationStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shards = folder / "shards"
+        self.shards = folder / SHARDS
         self.shards.mkdir(exist_ok=True)
         remove_unfinished(self.shards)
         self._next_publication = 0.0
@@ -53,7 +54,8 @@ class InterpretationStore:
 
     def finished(self) -> list[Path]:
         """List the finished shards, in the order of their queries."""
-        return sorted(self.shards.glob("interpretations-*.jsonl"))
+        shards = self.shards.glob("interpretations-*.jsonl")
+        return sorted(shards, key=lambda shard: int(shard.name.split("-")[1]))
 
     def publish(self) -> Path:
         """Write ``interpretations.jsonl`` from the shards that there are."""

@@ -24,6 +24,7 @@ class TopK:
             raise ValueError(f"k must be at least 1, found {k}")
         self.k = k
         self.count = 0
+        self._next = 0
         self._total: torch.Tensor | None = None
         self._ends: dict[bool, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -35,14 +36,21 @@ class TopK:
         scores
             ``[Q, B]``, of the next B training examples.
         first_index
-            The training index of the first column; the number of examples so far when left out.
+            The training index of the first column; the one after the last when left out.
 
         Raises
         ------
         ScoreError
             When a score is not finite. It is never ranked.
+        ValueError
+            When the block stands before one that was added.
         """
-        start = self.count if first_index is None else first_index
+        start = self._next if first_index is None else first_index
+        if start < self._next:
+            raise ValueError(
+                f"blocks of scores must come in the order of the training examples: expected "
+                f"{self._next} or more as the first index, found {start}"
+            )
         if not bool(scores.isfinite().all()):
             query, column = (int(place) for place in (~scores.isfinite()).nonzero()[0])
             raise ScoreError(
@@ -57,6 +65,7 @@ class TopK:
         total = scores.sum(dim=1, dtype=torch.float64)  # [Q]
         self._total = total if self._total is None else self._total + total
         self.count += scores.shape[1]
+        self._next = start + scores.shape[1]
 
     def _merge(
         self, block: tuple[torch.Tensor, torch.Tensor], descending: bool
@@ -66,20 +75,25 @@ class TopK:
             kept_values, kept_indices = self._ends[descending]
             values = torch.cat([kept_values, values], dim=1)  # [Q, k + B]
             indices = torch.cat([kept_indices, indices], dim=1)  # [Q, k + B]
-        # What is kept stands before what is new, and has smaller indices: a stable sort breaks ties.
+        # What is kept stands before what is new, and has smaller indices: a stable sort keeps that.
         values, order = values.sort(dim=1, descending=descending, stable=True)
         return values[:, : self.k], indices.gather(1, order[:, : self.k])
 
     def helpful(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the k largest scores, descending, and their indices: ``[Q, min(k, N)]`` each."""
-        return self._ends[True]
+        return self._end(descending=True)
 
     def harmful(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the k smallest scores, ascending, and their indices: ``[Q, min(k, N)]`` each."""
-        return self._ends[False]
+        return self._end(descending=False)
+
+    def _end(self, descending: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        if descending not in self._ends:
+            raise ScoreError("no scores were added")
+        return self._ends[descending]
 
     def mean(self) -> torch.Tensor:
         """Return the mean score of each query over all training examples, ``[Q]``, float64."""
-        if self._total is None:
+        if self._total is None or self.count == 0:
             raise ScoreError("no scores were added")
         return self._total / self.count

@@ -1,7 +1,12 @@
-"""The largest eigenvalue of a symmetric operator, by power iteration."""
+"""The largest eigenvalue of a symmetric operator, by Lanczos iteration.
+
+Lanczos finds in a few products an eigenvalue that stands out, where power iteration, which starts
+with hardly any share of its eigenvector when there are many parameters, seems to stand still.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -33,25 +38,44 @@ def largest_eigenvalue(
     dtype, device
         Of the vectors.
     steps
-        At most this many products.
+        At most this many products; as many vectors are kept.
     tolerance
-        Stop when the estimate grows by less than this share in a step.
+        Stop when the residual says that an eigenvalue is this close, as a share of the estimate.
 
     Returns
     -------
     float
-        The norm of the last product of a unit vector: a lower bound on the largest magnitude.
+        The largest magnitude of a Ritz value: a lower bound on the largest magnitude of an
+        eigenvalue, up to rounding. NaN or infinity where a product is not finite.
     """
     vector = torch.randn(1, size, generator=generator, dtype=torch.float64).to(device, dtype)
-    vector /= vector.norm()  # [1, P]
+    basis = vector / vector.norm()  # [1, P], orthonormal rows
+    diagonal: list[float] = []
+    beside: list[float] = []
     estimate = 0.0
-    for _ in range(steps):
-        vector = product(vector)  # [1, P]
-        norm = float(vector.norm())
-        if norm == 0.0 or norm != norm:
-            return norm
-        vector = vector / norm
-        if norm <= estimate * (1 + tolerance):
-            return max(norm, estimate)
-        estimate = norm
+    for _ in range(min(steps, size)):
+        image = product(basis[-1:])  # [1, P]
+        diagonal.append(float((image * basis[-1:]).sum()))
+        if not math.isfinite(diagonal[-1]):
+            return abs(diagonal[-1])
+        for _ in range(2):  # once leaves rounding errors that grow
+            image = image - (image @ basis.T) @ basis
+        rest = float(image.norm())
+        estimate, share = _largest_ritz_value(diagonal, beside)
+        scale = max(map(abs, [*diagonal, *beside]))
+        if rest * share <= tolerance * estimate or rest <= torch.finfo(dtype).eps * scale:
+            return estimate
+        beside.append(rest)
+        basis = torch.cat([basis, image / rest])  # [k + 1, P]
     return estimate
+
+
+def _largest_ritz_value(diagonal: list[float], beside: list[float]) -> tuple[float, float]:
+    """Return the largest magnitude, and the last entry of its vector, of a tridiagonal matrix."""
+    matrix = torch.diag(torch.tensor(diagonal, dtype=torch.float64))  # [k, k]
+    if beside:
+        below = torch.tensor(beside, dtype=torch.float64)  # [k - 1]
+        matrix += torch.diag(below, 1) + torch.diag(below, -1)
+    values, vectors = torch.linalg.eigh(matrix)  # [k], [k, k]
+    place = int(values.abs().argmax())
+    return float(values[place].abs()), float(vectors[-1, place].abs())

@@ -66,26 +66,32 @@ def lissa(
     ------
     DivergenceError
         When the iterates run away.
+    ValueError
+        When there is no step, or there are fewer batches than steps.
     """
-    if steps < 1:
-        raise ValueError(f"LiSSA needs at least one step, found {steps}")
+    _require_steps(steps)
     solutions = vectors / scale  # [K, P]
-    total = torch.zeros_like(solutions)  # [K, P]
+    mean = torch.zeros_like(solutions)  # [K, P]
     averaged = 0
     sizes = vectors.norm(dim=1)  # [K]
     bound = RUNAWAY_FACTOR * sizes / damping if damping > 0 else torch.full_like(sizes, torch.inf)
     # Whatever the damping, a solution this far from its start is no solution.
     bound = torch.minimum(bound, RUNAWAY_FACTOR**2 * sizes / scale * steps)  # [K]
+    done = 0
     for step, batch in zip(range(1, steps + 1), batches, strict=False):
         products = batch_product(batch, solutions)  # [K, P]
-        solutions = solutions + (vectors - products - damping * solutions) / scale
+        # x + (v − C x − λ x) / s, in place: for large P, memory is what a step waits for.
+        solutions.mul_(1 - damping / scale).add_(vectors, alpha=1 / scale)
+        solutions.sub_(products, alpha=1 / scale)
         if tail_average and 2 * step > steps:
-            total += solutions
             averaged += 1
+            mean.lerp_(solutions, 1 / averaged)  # a running mean keeps its precision in float32
         if step % STEPS_BETWEEN_CHECKS == 0 or step == steps:
             _check(solutions, bound, step, scale)
         on_step()
-    return total / averaged if averaged else solutions
+        done = step
+    _require_all(done, steps)
+    return mean if averaged else solutions
 
 
 def _check(solutions: torch.Tensor, bound: torch.Tensor, step: int, scale: float) -> None:
@@ -126,11 +132,27 @@ def allennlp_recursion(
     ------
     DivergenceError
         When the iterates are no longer finite.
+    ValueError
+        When there is no step, or there are fewer batches than steps.
     """
+    _require_steps(steps)
+    done = 0
     current = vectors  # [K, P]
     for step, batch in zip(range(1, steps + 1), batches, strict=False):
         current = vectors + (1 - damping) * current - batch_product(batch, current) / scale
         if step % STEPS_BETWEEN_CHECKS == 0 or step == steps:
             _check(current, torch.full_like(current[:, 0], torch.inf), step, scale)
         on_step()
+        done = step
+    _require_all(done, steps)
     return current / scale
+
+
+def _require_steps(steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"LiSSA needs at least one step, found {steps}")
+
+
+def _require_all(done: int, steps: int) -> None:
+    if done < steps:
+        raise ValueError(f"LiSSA needs a batch for each of its {steps} steps, found {done}")

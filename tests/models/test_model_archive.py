@@ -130,7 +130,10 @@ def test_functions_are_called_only_with_trust(tmp_path):
 
 
 def test_no_archive(tmp_path):
-    message = f'there is no model archive "{tmp_path / "none"}"; it has to be a directory'
+    message = (
+        f'there is no model archive "{tmp_path / "none"}": it has to be a directory; '
+        "paths are relative to the working directory"
+    )
     with pytest.raises(ArchiveError, match=f"^{re.escape(message)}$"):
         load_archive(tmp_path / "none")
 

@@ -70,6 +70,26 @@ def test_weights_that_do_not_fit(tmp_path):
         load_weights(network(), path)
 
 
+def test_weights_that_are_not_finite(tmp_path):
+    path = tmp_path / "w.pt"
+    state = network().state_dict()
+    state["2.weight"][0, 1] = float("nan")
+    torch.save(state, path)
+    message = (
+        f'the weights in "{path}" hold NaN or infinity: 2.weight; did training diverge? choose an '
+        "earlier checkpoint"
+    )
+    with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
+        load_weights(network(), path)
+
+
+def test_buffers_may_be_infinite(tmp_path):
+    module = network()
+    module.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+    torch.save(module.state_dict(), tmp_path / "w.pt")
+    load_weights(module, tmp_path / "w.pt")
+
+
 def test_long_lists_are_counted(tmp_path):
     path = tmp_path / "w.pt"
     torch.save({f"x{i}": torch.zeros(1) for i in range(8)}, path)
@@ -79,7 +99,12 @@ def test_long_lists_are_counted(tmp_path):
 
 def test_missing_file(tmp_path):
     path = tmp_path / "w.pt"
-    with pytest.raises(ModelError, match=f'^the weights file "{path}" does not exist$'):
+    message = f'the weights file "{path}" does not exist; paths are relative to the working directory'
+    with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
+        read_weights(path)
+    (tmp_path / "w.pth").write_bytes(b"")
+    message = f'the weights file "{path}" does not exist; did you mean "w.pth"?'
+    with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         read_weights(path)
     message = (
         f'the weights file "{tmp_path}" is a directory; a model archive is {{"type": "archive", '

@@ -1,0 +1,56 @@
+"""``log.txt``: what a run did, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class _LogFile(logging.FileHandler):
+    """A log that never stands in the way: a full disk is reported by what needs the disk."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop the record."""
+
+
+@contextlib.contextmanager
+def log_to(file: Path) -> Iterator[None]:
+    """Write the log of the block to a file, and how the block ended.
+
+    Parameters
+    ----------
+    file
+        Where to; what is there already is kept.
+    """
+    handler = _LogFile(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    root = logging.getLogger("hessinf")
+    level = root.level
+    if root.getEffectiveLevel() > logging.INFO:  # used from Python, where nobody has set it
+        root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    try:
+        yield
+        logger.info("finished")
+    except KeyboardInterrupt as interruption:
+        logger.warning(
+            "stopped by %s; go on with -r",
+            type(interruption).__name__,
+            extra={"for_file_only": True},
+        )
+        raise
+    except BaseException as error:
+        # The command line prints the error itself.
+        logger.error("%s: %s", type(error).__name__, error, extra={"for_file_only": True})
+        raise
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        with contextlib.suppress(OSError):
+            handler.close()

@@ -1,0 +1,37 @@
+"""The conformance suite: what every registered name has to pass, for plugin authors too."""
+
+import pytest
+
+# Checks are plain asserts in modules that are no test files: this makes failures show values.
+pytest.register_assert_rewrite(
+    *(
+        f"hessinf.testing.{name}"
+        for name in (
+            "failure_checks",
+            "invariance_checks",
+            "result_checks",
+            "score_checks",
+            "state_checks",
+            "suite",
+            "tolerance",
+        )
+    )
+)
+
+from hessinf.testing.conformance import InterpreterConformance  # noqa: E402
+from hessinf.testing.problems import (  # noqa: E402
+    Problem,
+    logistic_regression,
+    multilayer_perceptron,
+    ridge_regression,
+)
+from hessinf.testing.tolerance import Tolerance  # noqa: E402
+
+__all__ = [
+    "InterpreterConformance",
+    "Problem",
+    "Tolerance",
+    "logistic_regression",
+    "multilayer_perceptron",
+    "ridge_regression",
+]

@@ -1,0 +1,180 @@
+"""Per-example gradients are those of one backward pass an example."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from hessinf.data.batching import Batch
+from hessinf.gradients import FunctionalModel, GradientError, PerExampleGradients, per_example
+from hessinf.models import CallableObjective, CrossEntropy
+
+LOOPED = {"lstm", "gru", "branch", "old-function"}
+"""What vmap cannot do."""
+
+
+def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).norm() / expected.norm())
+
+
+def test_equal_to_one_backward_pass_an_example(
+    case: Any, case_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = case.model
+    compute = PerExampleGradients(model, case.objective.losses, "training loss")
+    with model.evaluating(), caplog.at_level(logging.WARNING):
+        gradients, losses = compute(case.batch)
+        again, _ = compute(case.batch)
+    expected = case.gradients()
+    assert relative(gradients.flatten(), expected) < 1e-10
+    assert torch.equal(gradients.flatten(), again.flatten())
+    total = case.total_loss(case.module.eval(), case.batch)
+    torch.testing.assert_close(losses.sum(), total.detach(), rtol=1e-12, atol=0)
+    assert not gradients.flatten().requires_grad
+    assert not losses.requires_grad
+    messages = [r.getMessage() for r in caplog.records if r.name == per_example.__name__]
+    if case_name in LOOPED:
+        (message,) = messages  # said once, not for every batch
+        assert message.startswith("the model cannot be differentiated for many examples at once (")
+        assert message.endswith(
+            "); going on one example at a time, which is slower and gives the same gradients"
+        )
+    else:
+        assert messages == []
+
+
+def test_blocks_are_the_parameters(make_case: Callable[[str], Any]) -> None:
+    case = make_case("reused")
+    model = case.model
+    with model.evaluating():
+        gradients, _ = PerExampleGradients(model, case.objective.losses, "loss")(case.batch)
+    assert {name: tuple(block.shape) for name, block in gradients.items()} == {
+        "temperature": (5,),
+        "same.weight": (5, 3, 3),
+        "same.bias": (5, 3),
+    }
+
+
+def test_a_parameter_without_effect_has_gradient_zero() -> None:
+    class Idle(nn.Module):
+        def __init__(self, loops: bool) -> None:
+            super().__init__()
+            self.used, self.idle = nn.Linear(2, 2), nn.Linear(2, 2)
+            self.loops = loops
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if self.loops and x.sum() > 1e9:
+                return x
+            return self.used(x)
+
+    batch = Batch(torch.randn(3, 2), torch.tensor([0, 1, 1]), torch.arange(3))
+    for loops in (False, True):
+        model = FunctionalModel(Idle(loops))
+        gradients, _ = PerExampleGradients(model, CrossEntropy().losses, "loss")(batch)
+        assert float(gradients["idle.weight"].abs().max()) == 0.0
+        assert float(gradients["used.weight"].abs().max()) > 0.0
+
+
+def test_inputs_that_require_gradients_leave_no_graph() -> None:
+    batch = Batch(torch.randn(3, 2, requires_grad=True), torch.tensor([0, 1, 1]), torch.arange(3))
+    model = FunctionalModel(nn.Linear(2, 2))
+    gradients, losses = PerExampleGradients(model, CrossEntropy().losses, "loss")(batch)
+    assert not gradients.flatten().requires_grad
+    assert not losses.requires_grad
+
+
+CAUSES = (
+    "; likely causes: NaN or huge values among its inputs, a model whose training diverged, or a "
+    "square root or logarithm at zero"
+)
+
+
+class TestNotFinite:
+    def compute(self, losses: Callable[..., torch.Tensor]) -> None:
+        model = FunctionalModel(nn.Linear(1, 1, bias=False).double())
+        with torch.no_grad():
+            model.parameters["weight"].fill_(1.0)
+        inputs = torch.tensor([[1.0], [2.0], [0.0]], dtype=torch.float64)
+        batch = Batch(inputs, torch.zeros(3), torch.tensor([10, 11, 12]))
+        PerExampleGradients(model, CallableObjective(losses).losses, "training loss")(batch)
+
+    def test_gradient(self) -> None:
+        text = "the gradient of the training loss is not finite at example 12" + CAUSES
+        with pytest.raises(GradientError, match=f"^{re.escape(text)}$"):
+            self.compute(lambda f, y: f.squeeze(1).sqrt())
+
+    def test_value(self) -> None:
+        text = "the training loss is -inf at example 12" + CAUSES
+        with pytest.raises(GradientError, match=f"^{re.escape(text)}$"):
+            self.compute(lambda f, y: f.squeeze(1).log())
+
+    def test_nan(self) -> None:
+        with pytest.raises(GradientError, match=r"^the training loss is nan at example 11; likely"):
+            self.compute(lambda f, y: (1.5 - f.squeeze(1)).sqrt())
+
+
+class TestOutOfMemory:
+    @pytest.fixture
+    def sizes(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Let vmap have memory for two examples, and note how many it was asked for."""
+        sizes: list[int] = []
+        real = torch.func.vmap
+
+        def vmap(function: Any, **options: Any) -> Any:
+            def run(parameters: Any, inputs: torch.Tensor, targets: torch.Tensor) -> Any:
+                sizes.append(len(inputs))
+                if len(inputs) > 2:
+                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.")
+                return real(function, **options)(parameters, inputs, targets)
+
+            return run
+
+        monkeypatch.setattr(per_example, "vmap", vmap)
+        return sizes
+
+    def test_halving_gives_the_same_gradients_and_is_remembered(
+        self,
+        sizes: list[int],
+        make_case: Callable[[str], Any],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        case = make_case("mlp")
+        compute = PerExampleGradients(case.model, case.objective.losses, "loss")
+        with caplog.at_level(logging.WARNING):
+            gradients, _ = compute(case.batch)
+        assert relative(gradients.flatten(), case.gradients()) < 1e-10
+        assert [r.getMessage() for r in caplog.records] == [
+            "out of memory with 5 examples at once: halving",
+            "out of memory with 3 examples at once: halving",
+        ]
+        assert sizes == [5, 3, 2, 2, 1]
+        compute(case.batch)
+        assert sizes[5:] == [2, 2, 1]
+
+    def test_one_example_that_does_not_fit(
+        self, monkeypatch: pytest.MonkeyPatch, make_case: Callable[[str], Any]
+    ) -> None:
+        def vmap(function: Any, **options: Any) -> Any:
+            def run(*arguments: Any) -> Any:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+            return run
+
+        monkeypatch.setattr(per_example, "vmap", vmap)
+        case = make_case("mlp")
+        with pytest.raises(RuntimeError, match="DefaultCPUAllocator: can't allocate memory"):
+            PerExampleGradients(case.model, case.objective.losses, "loss")(case.batch)
+
+
+def test_an_error_of_the_model_is_raised_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    batch = Batch(torch.randn(3, 4), torch.tensor([0, 1, 1]), torch.arange(3))
+    compute = PerExampleGradients(FunctionalModel(nn.Linear(2, 2)), CrossEntropy().losses, "loss")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        compute(batch)
+    assert caplog.records == []
