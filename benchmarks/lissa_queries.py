@@ -37,8 +37,10 @@ def curve(
     name: str, interpreter: SimpleInfluence, queries: Dataset, flops_per_vector: float, rate: float
 ) -> None:
     """Print processor seconds for each number of queries."""
-    print(f"\n{name}: P = {interpreter.model.layout.size:,}, {interpreter.steps} steps of batches of "
-          f"{interpreter.lissa_batch_size}")
+    print(
+        f"\n{name}: P = {interpreter.model.layout.size:,}, {interpreter.steps} steps of batches of "
+        f"{interpreter.lissa_batch_size}"
+    )
     print(f"{'queries':>8} {'cpu s':>8} {'to one query':>13} {'share of sgemm':>15}")
     first = 0.0
     for count in QUERIES:

@@ -75,7 +75,7 @@ def _unknown(name: str, bases: list[type[Registrable]]) -> ConfigError:
 def text(description: Description) -> str:
     """Return a description as text of at most 100 columns."""
     lines = [
-        f'"{description.name}" is a {description.base}'
+        f'"{description.name}" is {_with_article(description.base)}'
         + (", the default one" if description.is_default else ""),
         f"  class       {description.qualified_name}",
         f"  registered  {description.location}",
@@ -100,3 +100,7 @@ def _wrapped(paragraph: str, indent: str) -> list[str]:
     return textwrap.wrap(
         " ".join(paragraph.split()), width=100, initial_indent=indent, subsequent_indent=indent
     )
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"

@@ -27,6 +27,7 @@ from hessinf.registry import (
     refusals,
 )
 from hessinf.registry.json_text import found
+from hessinf.registry.plugins import absolute_name
 from hessinf.training import Trainer
 
 DEVICES = 'that is "auto", "cpu", "cuda" or "cuda:N"'
@@ -172,8 +173,10 @@ class CheckedConfig:
     plan: Plan
 
     def resolved(self) -> dict[str, Any]:
-        """Return the config with every default written out."""
+        """Return the config with every default written out, so that it can be used anywhere."""
         resolved: dict[str, Any] = self.plan.resolved()
+        folder = Path(self.config.source).parent
+        resolved["include"] = [absolute_name(item, folder) for item in resolved["include"]]
         return resolved
 
     def build(self) -> RunConfig:

@@ -21,6 +21,7 @@ from hessinf.commands.run_directory import RunDirectory, is_complete
 from hessinf.commands.stages import Stages
 from hessinf.runtime.files import write_atomically
 
+COMMAND = "self-influence"
 NAME = "self_influence.jsonl"
 SHOWN = 10
 
@@ -43,7 +44,7 @@ def self_influence(
     config = checked.build()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
-    if not (target.resuming and is_complete(target.path)):
+    if not (target.resuming and is_complete(target.path, COMMAND)):
         device = choose_device(config)
         stages = Stages()
         with stages.stage("reading data") as stage:
@@ -76,6 +77,7 @@ def self_influence(
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             write_atomically(folder / NAME, text)
             metrics = {
+                "command": COMMAND,
                 "training_examples": len(data.train),
                 "training": training or None,
                 "damping": getattr(interpreter, "damping_", None),

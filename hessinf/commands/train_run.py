@@ -45,7 +45,11 @@ def train(
         with run_directory(target, checked, config, data, device) as folder:
             with stages.stage("model", len(data.train)):
                 _, training = train_or_load(config, checked, data, folder, device)
-            metrics = {"training_examples": len(data.train), "training": training or None}
+            metrics = {
+                "command": "train",
+                "training_examples": len(data.train),
+                "training": training or None,
+            }
             write_metrics(folder, stages, metrics, complete=True)
     metrics = json.loads((target.path / "metrics.json").read_text(encoding="utf-8"))
     return describe_training(metrics.get("training") or {}, target.path / "model")

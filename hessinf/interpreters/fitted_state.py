@@ -22,13 +22,13 @@ from hessinf.registry.plan import as_json
 from hessinf.runtime.files import replace_directory, write_json_atomically
 
 if TYPE_CHECKING:
-    from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+    from hessinf.interpreters.fitted_method import FittedMethod
 
 FORMAT = 1
 """The version of the folder's layout."""
 
 
-def fingerprint(interpreter: InfluenceInterpreter) -> dict[str, Any]:
+def fingerprint(interpreter: FittedMethod) -> dict[str, Any]:
     """Say what factors depend on: method, version, arguments, model, data, objective."""
     ignored = interpreter.without_effect_on_factors
     objective = interpreter.objective
@@ -50,7 +50,7 @@ def fingerprint(interpreter: InfluenceInterpreter) -> dict[str, Any]:
     }
 
 
-def _as_built(interpreter: InfluenceInterpreter, name: str, value: Any) -> Any:
+def _as_built(interpreter: FittedMethod, name: str, value: Any) -> Any:
     """Return an argument as JSON; an object in full, however it was asked for.
 
     A name, a config and the object that they stand for are one argument: ``"pseudo"``,
@@ -60,7 +60,7 @@ def _as_built(interpreter: InfluenceInterpreter, name: str, value: Any) -> Any:
     return as_json(built if isinstance(built, Registrable) else value)
 
 
-def _model_hash(interpreter: InfluenceInterpreter) -> str:
+def _model_hash(interpreter: FittedMethod) -> str:
     digest = hashlib.sha256()
     model = interpreter.model
     for name, tensor in sorted({**model.constants, **model.parameters}.items()):
@@ -71,7 +71,7 @@ def _model_hash(interpreter: InfluenceInterpreter) -> str:
     return digest.hexdigest()
 
 
-def learnt(interpreter: InfluenceInterpreter) -> dict[str, Any]:
+def learnt(interpreter: FittedMethod) -> dict[str, Any]:
     """List the attributes that ``fit`` learnt: those whose names end in ``_``."""
     return {
         name: value
@@ -80,7 +80,7 @@ def learnt(interpreter: InfluenceInterpreter) -> dict[str, Any]:
     }
 
 
-def save(interpreter: InfluenceInterpreter, folder: Path) -> None:
+def save(interpreter: FittedMethod, folder: Path) -> None:
     """Write the folder, whole or not at all; see :meth:`InfluenceInterpreter.save`."""
     if not interpreter.fitted:
         raise InterpreterError("nothing to save: call fit() first")
@@ -165,7 +165,7 @@ def differences(expected: Any, found: Any, path: str = "") -> list[str]:
     return [f"{path}: saved {json.dumps(found)}, now {json.dumps(expected)}"]
 
 
-def matches(interpreter: InfluenceInterpreter, folder: Path) -> bool:
+def matches(interpreter: FittedMethod, folder: Path) -> bool:
     """Whether a folder holds factors of the same method, model, data and arguments."""
     try:
         return not differences(fingerprint(interpreter), read_record(folder)["fingerprint"])
@@ -173,7 +173,7 @@ def matches(interpreter: InfluenceInterpreter, folder: Path) -> bool:
         return False
 
 
-def restore(interpreter: InfluenceInterpreter, folder: Path) -> None:
+def restore(interpreter: FittedMethod, folder: Path) -> None:
     """Take over saved factors; see :meth:`InfluenceInterpreter.restore`."""
     record = read_record(folder)
     different = differences(fingerprint(interpreter), record["fingerprint"])
@@ -195,12 +195,12 @@ def restore(interpreter: InfluenceInterpreter, folder: Path) -> None:
 
 
 def load(
-    cls: type[InfluenceInterpreter],
+    cls: type[Any],
     folder: Path,
     model: Any,
     train_data: Any,
     injected: dict[str, Any],
-) -> InfluenceInterpreter:
+) -> Any:
     """Make an interpreter from saved factors; see :meth:`InfluenceInterpreter.load`."""
     record = read_record(folder)
     saved = record["fingerprint"]
@@ -218,7 +218,7 @@ def load(
         **injected,
     }
     config = {"type": saved["interpreter"], **saved["arguments"]}
-    interpreter: InfluenceInterpreter = cls.catalogue.base.from_config(  # type: ignore[attr-defined]
+    interpreter = cls.catalogue.base.from_config(
         config, model=model, train_data=train_data, **given
     )
     if not isinstance(interpreter, cls):

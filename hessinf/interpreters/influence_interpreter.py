@@ -366,7 +366,10 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         InterpreterError
             When something differs.
         """
-        return fitted_state.load(cls, Path(folder), model, train_data, injected)
+        loaded: InfluenceInterpreter = fitted_state.load(
+            cls, Path(folder), model, train_data, injected
+        )
+        return loaded
 
 
 # Gradient methods use the base's own fit, which has to check and mark as any other.

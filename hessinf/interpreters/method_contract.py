@@ -11,11 +11,11 @@ from hessinf.interpreters.errors import InterpreterError
 from hessinf.registry.signatures import constructor_arguments
 
 if TYPE_CHECKING:
-    from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+    from hessinf.interpreters.fitted_method import FittedMethod
 
 
 def given_arguments(
-    cls: type[InfluenceInterpreter], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    cls: type[FittedMethod], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """List what a config may say of an interpreter, as it was made: defaults included.
 
@@ -54,7 +54,7 @@ def _positional_names(cls: type) -> list[str]:
     return names
 
 
-def require_initialized(interpreter: InfluenceInterpreter) -> None:
+def require_initialized(interpreter: FittedMethod) -> None:
     """Refuse an interpreter whose constructor did not call the base's."""
     if "fitted" not in vars(interpreter):
         name = type(interpreter).__name__
@@ -74,7 +74,7 @@ def checked_fit(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
 
     @functools.wraps(fit)
-    def wrapped(self: InfluenceInterpreter) -> InfluenceInterpreter:
+    def wrapped(self: FittedMethod) -> FittedMethod:
         require_initialized(self)
         self.ensure_checked()
         before = dict(vars(self))
@@ -87,7 +87,7 @@ def checked_fit(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return wrapped
 
 
-def _check_learnt(interpreter: InfluenceInterpreter, before: Mapping[str, Any]) -> None:
+def _check_learnt(interpreter: FittedMethod, before: Mapping[str, Any]) -> None:
     """Refuse what ``fit`` learnt under a name that would not be saved."""
     cls = type(interpreter)
     for name, value in vars(interpreter).items():

@@ -20,14 +20,14 @@ from hessinf.scores.loss_change import loss_change_if_removed
 from hessinf.scores.top_k import TopK
 
 if TYPE_CHECKING:
-    from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+    from hessinf.interpreters.fitted_method import FittedMethod
 
 ScoreSink = Callable[[int, torch.Tensor], None]
 """Called with the first training index and the scores ``[Q, B]`` of each block of examples."""
 
 
 def interpret_block(
-    interpreter: InfluenceInterpreter,
+    interpreter: FittedMethod,
     queries: Dataset,
     start: int,
     stop: int,
@@ -83,7 +83,7 @@ def interpret_block(
 
 
 def _side(
-    interpreter: InfluenceInterpreter,
+    interpreter: FittedMethod,
     values: torch.Tensor,
     indices: torch.Tensor,
     means: torch.Tensor,
@@ -100,9 +100,7 @@ def _side(
     ]
 
 
-def score_block(
-    interpreter: InfluenceInterpreter, queries: Dataset, start: int, stop: int
-) -> np.ndarray:
+def score_block(interpreter: FittedMethod, queries: Dataset, start: int, stop: int) -> np.ndarray:
     """Score all training examples for the queries from ``start`` to ``stop``: ``[Q, N]``."""
     with interpreter.model.evaluating():
         batch = _query_batch(interpreter, queries, start, stop)
@@ -112,7 +110,7 @@ def score_block(
     return scores.cpu().numpy()
 
 
-def loss_changes(interpreter: InfluenceInterpreter, scores: np.ndarray) -> np.ndarray:
+def loss_changes(interpreter: FittedMethod, scores: np.ndarray) -> np.ndarray:
     """Turn scores ``[Q, N]`` into predicted loss changes ``[Q, N]``."""
     if not _predicts_changes(interpreter):
         raise InterpreterError(
@@ -127,7 +125,7 @@ def loss_changes(interpreter: InfluenceInterpreter, scores: np.ndarray) -> np.nd
     return changes.astype(scores.dtype)
 
 
-def self_influence(interpreter: InfluenceInterpreter) -> np.ndarray:
+def self_influence(interpreter: FittedMethod) -> np.ndarray:
     """Score every training example for itself, ``[N]``."""
     interpreter.check_queries(interpreter.train_data)
     parts = []
@@ -147,14 +145,14 @@ def self_influence(interpreter: InfluenceInterpreter) -> np.ndarray:
     return values.cpu().numpy()
 
 
-def _own_scores(interpreter: InfluenceInterpreter, gradients: Gradients) -> torch.Tensor:
+def _own_scores(interpreter: FittedMethod, gradients: Gradients) -> torch.Tensor:
     factors = _factors(interpreter, gradients)
     if _has_score(interpreter):
         return interpreter.score(factors, gradients).diagonal()  # [B]
     return (factors.flatten() * gradients.flatten()).sum(dim=1)  # [B]
 
 
-def _factors(interpreter: InfluenceInterpreter, gradients: Gradients) -> Gradients:
+def _factors(interpreter: FittedMethod, gradients: Gradients) -> Gradients:
     """Turn gradients into influence factors; as they are, for a method that only scores."""
     if _has_score(interpreter) and not _overrides(interpreter, "precondition"):
         return gradients
@@ -172,7 +170,7 @@ def _factors(interpreter: InfluenceInterpreter, gradients: Gradients) -> Gradien
     return factors
 
 
-def train_losses(interpreter: InfluenceInterpreter) -> np.ndarray:
+def train_losses(interpreter: FittedMethod) -> np.ndarray:
     """Compute the loss of each training example, ``[N]``."""
     with interpreter.model.evaluating(), torch.no_grad():
         parts = [
@@ -184,28 +182,24 @@ def train_losses(interpreter: InfluenceInterpreter) -> np.ndarray:
     return torch.cat(parts).cpu().numpy()  # [N]
 
 
-def _has_score(interpreter: InfluenceInterpreter) -> bool:
+def _has_score(interpreter: FittedMethod) -> bool:
     return _overrides(interpreter, "score")
 
 
-def _overrides(interpreter: InfluenceInterpreter, method: str) -> bool:
+def _overrides(interpreter: FittedMethod, method: str) -> bool:
     """Whether a method's own class, not the base, defines ``method``."""
     owner = next(cls for cls in type(interpreter).__mro__ if method in vars(cls))
     return owner.__module__ != "hessinf.interpreters.influence_interpreter"
 
 
-def _query_batch(
-    interpreter: InfluenceInterpreter, queries: Dataset, start: int, stop: int
-) -> Batch:
+def _query_batch(interpreter: FittedMethod, queries: Dataset, start: int, stop: int) -> Batch:
     model = interpreter.model
     loaded = batches(queries[start:stop], stop - start, device=model.device, dtype=model.dtype)
     batch = next(iter(loaded))
     return replace(batch, indices=batch.indices + start)  # errors name the query by its own place
 
 
-def _query_facts(
-    interpreter: InfluenceInterpreter, batch: Batch, start: int
-) -> dict[str, list[Any]]:
+def _query_facts(interpreter: FittedMethod, batch: Batch, start: int) -> dict[str, list[Any]]:
     """Compute what is shown of each query: loss, measurement, prediction."""
     model, objective = interpreter.model, interpreter.objective
     with torch.no_grad():
@@ -228,7 +222,7 @@ def _query_facts(
 
 
 def _score_stream(
-    interpreter: InfluenceInterpreter, batch: Batch
+    interpreter: FittedMethod, batch: Batch
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield the scores ``[Q, B]`` and the losses ``[B]`` of the training data, batch by batch."""
     gradients = query_gradients(interpreter, batch)
@@ -246,7 +240,7 @@ def _score_stream(
         yield scores, losses
 
 
-def query_gradients(interpreter: InfluenceInterpreter, batch: Batch) -> Gradients:
+def query_gradients(interpreter: FittedMethod, batch: Batch) -> Gradients:
     """Compute the gradients of what is explained, turned so that less is better."""
     measurement, objective = interpreter.measurement, interpreter.objective
     sign = -1.0 if measurement.higher_is_better else 1.0
@@ -268,12 +262,12 @@ def _check_finite(factors: torch.Tensor, queries: str) -> None:
         )
 
 
-def _predicts_changes(interpreter: InfluenceInterpreter) -> bool:
+def _predicts_changes(interpreter: FittedMethod) -> bool:
     return interpreter.predicts_loss_changes and isinstance(interpreter.measurement, Loss)
 
 
 def _changes(
-    interpreter: InfluenceInterpreter, scores: torch.Tensor, means: torch.Tensor
+    interpreter: FittedMethod, scores: torch.Tensor, means: torch.Tensor
 ) -> list[list[float | None]]:
     """Predict loss changes ``[Q, k]``; None where something else than the loss is explained."""
     if not _predicts_changes(interpreter):
@@ -285,7 +279,7 @@ def _changes(
     return changes.tolist()
 
 
-def _diagnostics(interpreter: InfluenceInterpreter, count: int) -> list[dict[str, Any]]:
+def _diagnostics(interpreter: FittedMethod, count: int) -> list[dict[str, Any]]:
     """Say for each query how far to believe it."""
     common = {
         "interpreter": type(interpreter).registered_name(),

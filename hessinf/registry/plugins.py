@@ -170,6 +170,14 @@ def _looks_like_path(package: str) -> bool:
     return package.endswith(".py") or os.sep in package or "/" in package
 
 
+def absolute_name(package: str, base: str | Path | None = None) -> str:
+    """Return a plugin's name so that it is found from any folder: paths become absolute."""
+    file = _find_file(package, base) if _looks_like_path(package) else None
+    if file is None:
+        return package
+    return str(file.parent if file.name == "__init__.py" else file)
+
+
 def _find_file(package: str, base: str | Path | None) -> Path | None:
     folders = [Path(base)] if base is not None else []
     for folder in (*folders, Path.cwd()):
@@ -191,7 +199,8 @@ def _import_file(file: Path, package: str, route: str) -> list[str]:
     if existing is None:
         known = importlib.util.find_spec(name)
         place = None if known is None else known.origin
-        is_free = known is None or (place is not None and os.path.realpath(place) == str(file))
+        # A mere folder of that name on Python's path, without modules of its own, takes no name.
+        is_free = known is None or place is None or os.path.realpath(place) == str(file)
     else:
         is_free = os.path.realpath(getattr(existing, "__file__", None) or "") == str(file)
     if existing is not None and is_free:
@@ -234,7 +243,24 @@ def _import_package(package: str, route: str) -> list[str]:
         module = importlib.import_module(package)
     except (Exception, SystemExit) as error:
         raise _plugin_error(package, route, error) from error
+    if getattr(module, "__file__", None) is None:
+        _check_folder(list(module.__path__), package, route)
     return [package, *_import_submodules(module, package, route)]
+
+
+def _check_folder(folders: list[str], package: str, route: str) -> None:
+    """Refuse a folder that Python takes for a package, and that is none."""
+    for folder in folders:
+        for file in ("setup.cfg", "pyproject.toml", "setup.py"):
+            if os.path.isfile(os.path.join(folder, file)):
+                raise PluginError(
+                    f'"{package}" (from {route}) is the folder of a project, not its package: '
+                    f"found {os.path.join(folder, file)}; install it (pip install {folder}), or "
+                    "name the folder of the package in it"
+                )
+    if not any(True for _ in _names_below(folders)):
+        places = ", ".join(dict.fromkeys(folders))
+        raise PluginError(f'"{package}" (from {route}) is a folder without modules: {places}')
 
 
 def _import_submodules(module: ModuleType, package: str, route: str) -> list[str]:

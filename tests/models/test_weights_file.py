@@ -99,7 +99,9 @@ def test_long_lists_are_counted(tmp_path):
 
 def test_missing_file(tmp_path):
     path = tmp_path / "w.pt"
-    message = f'the weights file "{path}" does not exist; paths are relative to the working directory'
+    message = (
+        f'the weights file "{path}" does not exist; paths are relative to the working directory'
+    )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         read_weights(path)
     (tmp_path / "w.pth").write_bytes(b"")

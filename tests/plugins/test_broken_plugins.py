@@ -167,6 +167,6 @@ class TestMissing:
         )
 
     def test_debug_shows_the_traceback(self, hessinf):
-        done = hessinf("list", "--debug", "--include-package", "not_there", status=1)
+        done = hessinf("list", "--debug", "--include-package", "not_there", status=2)
         assert done.stderr.startswith("Traceback")
         assert "PluginError" in done.stderr

@@ -48,7 +48,10 @@ REFUSED = '"range" (RANGE) refused its arguments: low is 3, but high is 1'
         ({"many": ["range", WRONG]}, ["many.1"]),
         ({"named": {"a": WRONG}}, ["named.a"]),
         ({"now": {"type": "range", "low": 9, "inner": WRONG}}, ["now.inner"]),
-        ({"now": WRONG, "later": WRONG, "many": [WRONG, WRONG]}, "now later many.0 many.1".split()),
+        (
+            {"now": WRONG, "later": WRONG, "many": [WRONG, WRONG]},
+            ["now", "later", "many.0", "many.1"],
+        ),
     ],
 )
 def test_all_places(config, paths):
