@@ -2,9 +2,9 @@
 (import '../lib/digits.libsonnet') + {
   interpreter: {
     type: 'simple-influence',
-    damping: 0.01,
+    damping: 0.03,
     lissa_batch_size: 64,
-    recursion_depth: { steps: 1000 },
+    recursion_depth: { steps: 600 },
   },
   top_k: 10,
 }

@@ -189,9 +189,10 @@ def _metrics(
             "median": residuals[len(residuals) // 2],
             "largest": residuals[-1],
         }
-    negative = {row["negative_eigenvalues"] for row in diagnostics if "negative_eigenvalues" in row}
-    if negative:
-        metrics["negative_eigenvalues"] = max(negative)
+    for count in ("negative_eigenvalues", "mended_eigenvalues"):
+        found = [row[count] for row in diagnostics if count in row]
+        if found:
+            metrics[count] = max(found)
     if train.flipped is not None:
         metrics["flipped_labels"] = list(train.flipped)
     return metrics

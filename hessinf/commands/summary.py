@@ -76,7 +76,13 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
             f"warning: the solver stopped early for {metrics['stopped_early']:,} of "
             f"{metrics['queries']:,} queries; raise recursion_depth"
         )
-    if metrics.get("negative_eigenvalues"):
+    if metrics.get("mended_eigenvalues"):
+        count = metrics["mended_eigenvalues"]
+        lines.append(
+            f"note: {count:,} eigenvalue{'' if count == 1 else 's'} of the curvature, negative or "
+            f"too small, {'was' if count == 1 else 'were'} mended before it was inverted"
+        )
+    elif metrics.get("negative_eigenvalues"):
         count = metrics["negative_eigenvalues"]
         lines.append(
             f"warning: the damped curvature has {count:,} negative eigenvalue"

@@ -129,6 +129,15 @@ def test_warnings(run):
     ) in text
 
 
+def test_mended_eigenvalues(run):
+    text = summarize(run([line()], negative_eigenvalues=2, mended_eigenvalues=2))
+    assert (
+        "note: 2 eigenvalues of the curvature, negative or too small, were mended before it was "
+        "inverted\n"
+    ) in text
+    assert "warning" not in text
+
+
 def test_without_record_damping_or_queries(run):
     text = summarize(run([], training=None, damping=None))
     assert text.split("\n")[1:3] == ["trust: 5,000 parameters (50%)", ""]

@@ -56,6 +56,8 @@ class LabelSimilarity(InfluenceInterpreter):
     None: it comes with the example plugin, to be copied and to be beaten.
     """
 
+    predicts_loss_changes = False  # scores rank; they are in no units of the loss
+
     def __init__(
         self, *args: Any, minimum_count: Annotated[int, AtLeast(1)] = 1, **kwargs: Any
     ) -> None:
