@@ -1,7 +1,7 @@
 """Predicted loss changes beside 60 real retrainings: ``python -m benchmarks.ring_retraining``.
 
-The worked example of ``configs/ring``: a noisy ring of 60 points, a network of 33 parameters trained
-to its minimum, and ``exact`` at damping 0. The network is trained again without each of the points.
+The worked example of ``configs/ring``: a noisy ring of 60 points, a network of 33 parameters
+trained to its minimum, and ``exact`` at damping 0. It is trained again without each of the points.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from hessinf.commands.catalogues import all_catalogues, find_base
 from hessinf.commands.subcommand import Subcommand
 from hessinf.registry import ConfigError, Registrable
 from hessinf.registry.describe import Description, describe
+from hessinf.registry.json_text import with_article
 from hessinf.registry.suggestions import did_you_mean
 
 
@@ -75,7 +76,7 @@ def _unknown(name: str, bases: list[type[Registrable]]) -> ConfigError:
 def text(description: Description) -> str:
     """Return a description as text of at most 100 columns."""
     lines = [
-        f'"{description.name}" is {_with_article(description.base)}'
+        f'"{description.name}" is {with_article(description.base)}'
         + (", the default one" if description.is_default else ""),
         f"  class       {description.qualified_name}",
         f"  registered  {description.location}",
@@ -100,7 +101,3 @@ def _wrapped(paragraph: str, indent: str) -> list[str]:
     return textwrap.wrap(
         " ".join(paragraph.split()), width=100, initial_indent=indent, subsequent_indent=indent
     )
-
-
-def _with_article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"

@@ -74,3 +74,8 @@ def _plain_name(annotation: Any) -> str:
     if annotation in (abc.Mapping, abc.MutableMapping):
         return "dict"
     return getattr(annotation, "__name__", None) or str(annotation)
+
+
+def with_article(noun: str) -> str:
+    """Put "a" or "an" before a name."""
+    return f"an {noun}" if noun[0] in "AEIOU" else f"a {noun}"

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from hessinf.registry.catalogue import Catalogue, Registration, catalogue_of
 from hessinf.registry.errors import ConfigError, UnknownNameError
-from hessinf.registry.json_text import found, type_name
+from hessinf.registry.json_text import found, type_name, with_article
 from hessinf.registry.load import Config
 from hessinf.registry.plan import Constant, Construction, Plan, missing_injected
 from hessinf.registry.plugins import plugins_hint
@@ -123,7 +123,8 @@ class Planner(ValuePlanner):
         if not isinstance(name, str):
             return self.fail(
                 join_path(path, "type"),
-                f"expected the name of a {catalogue.base.__name__}, found {found(name)}",
+                f"expected the name of {with_article(catalogue.base.__name__)}, "
+                f"found {found(name)}",
             )
         try:
             registration = catalogue.find(name)
@@ -136,7 +137,8 @@ class Planner(ValuePlanner):
         if isinstance(target, type) and not issubclass(target, annotation):
             return self.fail(
                 join_path(path, "type"),
-                f'"{name}" is a {catalogue.base.__name__}, but no {annotation.__name__}, '
+                f'"{name}" is {with_article(catalogue.base.__name__)}, '
+                f"but no {annotation.__name__}, "
                 "which is expected here",
             )
         return self._construct(registration, arguments, path, name=registration.name)

@@ -23,7 +23,8 @@ class TestEveryName:
     def test_has_texts_and_fits_the_screen(self, cli, base, name):
         outcome = cli(f"describe {name} --base {base}")
         assert (outcome.status, outcome.stderr) == (0, "")
-        assert outcome.stdout.startswith(f'"{name}" is a {base}')
+        article = "an" if base[0] in "AEIOU" else "a"
+        assert outcome.stdout.startswith(f'"{name}" is {article} {base}')
         assert max(map(len, outcome.stdout.splitlines())) <= 160
         (described,) = json.loads(cli(f"describe {name} --base {base} --json").stdout)
         assert described["summary"]
@@ -63,7 +64,7 @@ def test_to_the_letter(cli):
 
 def test_what_the_program_passes_and_what_it_costs(cli):
     text = cli("describe simple-influence").stdout
-    assert '"simple-influence" is a InfluenceInterpreter, the default one\n' in text
+    assert '"simple-influence" is an InfluenceInterpreter, the default one\n' in text
     assert "\n  passed by the program: model, train_data, objective," in text
     assert "\n  cost:\n    Time: num_samples × steps products" in text
     assert "\n  references:\n" in text
@@ -71,8 +72,8 @@ def test_what_the_program_passes_and_what_it_costs(cli):
 
 def test_a_name_in_two_catalogues(cli):
     text = cli("describe exact").stdout
-    assert '"exact" is a InfluenceInterpreter\n' in text
-    assert '\n\n"exact" is a Inversion, the default one\n' in text
+    assert '"exact" is an InfluenceInterpreter\n' in text
+    assert '\n\n"exact" is an Inversion, the default one\n' in text
     assert '"exact" is a Inversion' not in cli("describe exact --base influence-interpreter").stdout
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,14 @@ SIGNALS = [
     pytest.param(signal.SIGINT, "interrupted", "KeyboardInterrupt", id="SIGINT"),
     pytest.param(signal.SIGTERM, "terminated", "Terminated", id="SIGTERM"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Take ^C as a terminal's foreground does: a shell lets background jobs ignore it."""
+    earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, earlier)
 
 
 @pytest.fixture

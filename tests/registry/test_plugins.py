@@ -329,12 +329,11 @@ def test_name_not_registered_says_what_was_imported_and_how_to_import_more(folde
 class TestFoldersThatAreNoPackages:
     """Python takes any folder for a package; as a plugin it is refused, with what to try."""
 
-    def test_the_folder_of_a_project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        project = tmp_path / "my_project_folder"
+    def test_the_folder_of_a_project(self, folder: Path) -> None:
+        project = folder / "my_project_folder"
         (project / "my_package").mkdir(parents=True)
         (project / "my_package" / "__init__.py").write_text("")
         (project / "setup.cfg").write_text("")
-        monkeypatch.chdir(tmp_path)
         with pytest.raises(PluginError) as caught:
             import_plugins(["my_project_folder"])
         assert str(caught.value) == (
@@ -343,27 +342,21 @@ class TestFoldersThatAreNoPackages:
             "name the folder of the package in it"
         )
 
-    def test_a_folder_without_modules(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        (tmp_path / "only_notes").mkdir()
-        monkeypatch.chdir(tmp_path)
+    def test_a_folder_without_modules(self, folder: Path) -> None:
+        (folder / "only_notes").mkdir()
         with pytest.raises(PluginError) as caught:
             import_plugins(["only_notes"])
         assert str(caught.value) == (
             'plugin error: "only_notes" (from import_plugins) is a folder without modules: '
-            f"{tmp_path}/only_notes"
+            f"{folder}/only_notes"
         )
 
-    def test_a_package_by_its_path_imports_itself_by_name(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        package = tmp_path / "twin_folder" / "twin_folder"
+    def test_a_package_by_its_path_imports_itself_by_name(self, folder: Path) -> None:
+        package = folder / "twin_folder" / "twin_folder"
         package.mkdir(parents=True)
         (package / "__init__.py").write_text("from twin_folder.part import VALUE\n")
         (package / "part.py").write_text("VALUE = 3\n")
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.syspath_prepend(str(tmp_path))
+        sys.path.insert(0, str(folder))
         (plugin,) = import_plugins(["./twin_folder/twin_folder"])
         assert plugin.modules == ("twin_folder", "twin_folder.part")
         assert sys.modules["twin_folder"].VALUE == 3
