@@ -19,6 +19,7 @@ from hessinf.commands.run import (
 from hessinf.commands.run_config import CheckedConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
 from hessinf.commands.stages import Stages
+from hessinf.commands.summary import shown_label
 from hessinf.runtime.files import write_atomically
 
 COMMAND = "self-influence"
@@ -91,7 +92,7 @@ def _first_lines(file: Path) -> str:
     with open(file, encoding="utf-8") as ranked:
         for _, line in zip(range(SHOWN), ranked, strict=False):
             entry = json.loads(line)
-            label = str(entry["display"].get("label", entry["target"]))
+            label = shown_label(entry["display"], entry["target"])
             lines.append(
                 f"{entry['id']:<24} {label:<14} {entry['self_influence']:>14.4g} "
                 f"{entry['loss']:>10.4g}"

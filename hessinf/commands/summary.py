@@ -94,13 +94,13 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
 def _query(line: dict[str, Any]) -> list[str]:
     query = line["query"]
     lines = [
-        f"query {query['id']}: {_shown(query['display'], query['target'])}, "
+        f"query {query['id']}: {shown_label(query['display'], query['target'])}, "
         f"predicted {_prediction(line)}, loss {query['loss']:.4g}"
     ]
     for side in ("helpful", "harmful"):
         lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}")
         for influence in line[side][:SHOWN]:
-            name = f"{influence['id']}: {_shown(influence['display'], influence['target'])}"
+            name = f"{influence['id']}: {shown_label(influence['display'], influence['target'])}"
             change = influence["loss_change_if_removed"]
             removed = "" if change is None else f"{change:+.3e}"
             lines.append(
@@ -109,7 +109,8 @@ def _query(line: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _shown(display: dict[str, Any], target: Any) -> str:
+def shown_label(display: dict[str, Any], target: Any) -> str:
+    """Name an example's label, and the one that it had before it was changed on purpose."""
     flipped = f" (was {display['flipped_from']})" if "flipped_from" in display else ""
     return f"{display.get('label', target)}{flipped}"
 

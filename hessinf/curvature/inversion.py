@@ -106,7 +106,9 @@ class ExactInversion(Inversion):
         if "cholesky" in factors:
             return torch.cholesky_solve(vectors.T, factors["cholesky"]).T  # [K, P]
         columns = vectors.T.cpu().contiguous()  # [P, K]
-        solved = torch.linalg.ldl_solve(factors["ldl"].cpu(), factors["pivots"].cpu(), columns)
+        solved: torch.Tensor = torch.linalg.ldl_solve(
+            factors["ldl"].cpu(), factors["pivots"].cpu(), columns
+        )
         return solved.T.to(vectors.device)  # [K, P]
 
 
@@ -271,5 +273,6 @@ def _count_negative(eigenvalues: torch.Tensor) -> int:
 
 
 def _in_eigenbasis(factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
-    basis = factors["eigenvectors"]  # [P, P]
-    return ((vectors @ basis) * factors["inverse_eigenvalues"]) @ basis.T  # [K, P]
+    basis: torch.Tensor = factors["eigenvectors"]  # [P, P]
+    inverse: torch.Tensor = factors["inverse_eigenvalues"]  # [P]
+    return ((vectors @ basis) * inverse) @ basis.T  # [K, P]

@@ -227,7 +227,7 @@ class CurvatureProducts(ABC):
                 share = max(self.planned_batch_size // batch.size, 1) if batch.size else 1
                 chunk = min(self.vectors_at_once * share, chunk)
             parts = []
-            for part in vectors.split(chunk):
+            for part in torch.split(vectors, chunk):
                 products = self._unless_out_of_memory(batch, part)
                 if products is None:
                     break
@@ -307,7 +307,8 @@ class GaussNewtonProducts(CurvatureProducts):
 
         def push(vector: torch.Tensor) -> torch.Tensor:
             tangent: Any = layout.unflatten(vector)
-            return jvp(forward, (parameters,), (tangent,))[1]
+            pushed: torch.Tensor = jvp(forward, (parameters,), (tangent,))[1]
+            return pushed
 
         with torch.no_grad():
             outputs, pull = vjp(forward, parameters)[:2]

@@ -43,7 +43,7 @@ class ParameterLayout:
     def unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
         """Cut ``[*leading, P]`` into tensors ``[*leading, *shape]``, which are views."""
         leading = flat.shape[:-1]
-        parts = flat.split(self.sizes, dim=-1)
+        parts = torch.split(flat, list(self.sizes), dim=-1)
         return {
             name: part.reshape((*leading, *shape))
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)

@@ -122,7 +122,8 @@ def loss_changes(interpreter: FittedMethod, scores: np.ndarray) -> np.ndarray:
     changes = loss_change_if_removed(
         scores.astype(np.float64), means, scores.shape[1], interpreter.training_reduction
     )
-    return changes.astype(scores.dtype)
+    in_precision: np.ndarray = changes.astype(scores.dtype)
+    return in_precision
 
 
 def self_influence(interpreter: FittedMethod) -> np.ndarray:

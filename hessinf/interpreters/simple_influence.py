@@ -132,7 +132,8 @@ class SimpleInfluence(InfluenceInterpreter):
                     'compatibility: "allennlp"'
                 )
         share = steps / batches_per_epoch
-        said = f"recursion_depth {recursion_depth!r} means {steps} steps, {share:.3g} epochs"
+        noun = "step" if steps == 1 else "steps"
+        said = f"recursion_depth {recursion_depth!r} means {steps} {noun}, {share:.3g} epochs"
         if isinstance(recursion_depth, int) and steps <= batches_per_epoch:
             logger.warning(
                 "%s: an int counts steps. If %d.0 was written, Jsonnet printed it as %d: write "
@@ -203,7 +204,7 @@ class SimpleInfluence(InfluenceInterpreter):
         data = self._train_batches
         while True:
             order = torch.randperm(len(self.train_data), generator=generator)  # [N]
-            for places in order.split(self.lissa_batch_size):
+            for places in torch.split(order, self.lissa_batch_size):
                 yield data.select(places)
 
     def precondition(self, gradients: Gradients) -> Gradients:

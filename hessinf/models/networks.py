@@ -33,7 +33,8 @@ class FlatSequential(nn.Sequential):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Compute ``[B, out_features]`` from ``[B, ...]``."""
-        return super().forward(inputs.flatten(1))
+        outputs: torch.Tensor = super().forward(inputs.flatten(1))  # type: ignore[no-untyped-call]
+        return outputs
 
 
 def multilayer_perceptron(

@@ -41,5 +41,6 @@ def loss_change_if_removed(
         In units of the loss; positive where removing the example raises the loss.
     """
     if reduction == "mean":
-        return (scores - mean_score) / max(count - 1, 1)
+        changes: Scores = (scores - mean_score) / max(count - 1, 1)
+        return changes
     return scores / count

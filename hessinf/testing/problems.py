@@ -92,7 +92,9 @@ def _normal(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 def _linear(features: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     """Make a layer without touching PyTorch's own random numbers."""
-    layer = nn.utils.skip_init(nn.Linear, features, outputs, dtype=torch.float64)
+    layer: nn.Linear = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+        nn.Linear, features, outputs, dtype=torch.float64
+    )
     with torch.no_grad():
         layer.weight.copy_(_normal(generator, outputs, features) / features**0.5)
         layer.bias.copy_(0.1 * _normal(generator, outputs))
@@ -133,11 +135,11 @@ def minimize(
         optimizer.zero_grad()
         penalty = sum((value.square().sum() for value in trained), torch.zeros(()))
         loss = problem_losses(module(inputs), targets).mean() + 0.5 * weight_decay * penalty
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     for _ in range(steps):
-        optimizer.step(closure)
+        optimizer.step(closure)  # type: ignore[no-untyped-call]
     for value in trained:
         value.grad = None
     for part, training in modes:

@@ -65,7 +65,8 @@ def hessian(problem: Problem, frozen: tuple[str, ...] = ()) -> np.ndarray:
         for entry in entries
     ]
     matrix = np.stack(rows)  # [P, P]
-    return (matrix + matrix.T) / 2
+    symmetric: np.ndarray = (matrix + matrix.T) / 2
+    return symmetric
 
 
 @functools.cache

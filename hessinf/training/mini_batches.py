@@ -43,7 +43,7 @@ def random_batches(
     )
     if none_of_one and len(sizes) > 1 and sizes[-1] == 1:
         sizes[-2:] = [batch_size + 1]
-    return list(order.split(sizes))
+    return list(torch.split(order, sizes))
 
 
 @dataclass

@@ -46,7 +46,10 @@ class TorchOptim(Optimizer):
                 f"{', '.join(sorted(available))}{hint}"
             )
         try:
-            return available[self.name](parameters, **(self.arguments or {}))
+            optimizer: torch.optim.Optimizer = available[self.name](
+                parameters, **(self.arguments or {})
+            )
+            return optimizer
         except (TypeError, ValueError) as error:
             raise TrainingError(f"torch.optim.{self.name} refused to start: {error}") from error
 

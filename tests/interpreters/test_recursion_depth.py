@@ -106,7 +106,7 @@ def test_a_config_with_a_wrong_depth_is_refused_with_its_place(depth: Any) -> No
 
 class TestIntsThatMayBeFloats:
     WARNING = (
-        "recursion_depth 1 means 1 steps, 0.167 epochs: an int counts steps. If 1.0 was written, "
+        "recursion_depth 1 means 1 step, 0.167 epochs: an int counts steps. If 1.0 was written, "
         'Jsonnet printed it as 1: write "100%" or {"epochs": 1} for epochs, {"steps": 1} for steps'
     )
 
