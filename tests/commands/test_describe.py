@@ -74,7 +74,9 @@ def test_a_name_in_two_catalogues(cli):
     text = cli("describe exact").stdout
     assert '"exact" is an InfluenceInterpreter\n' in text
     assert '\n\n"exact" is an Inversion, the default one\n' in text
-    assert '"exact" is a Inversion' not in cli("describe exact --base influence-interpreter").stdout
+    assert (
+        '"exact" is an Inversion' not in cli("describe exact --base influence-interpreter").stdout
+    )
 
 
 UNKNOWN = {

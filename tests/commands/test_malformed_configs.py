@@ -236,7 +236,7 @@ KEYS: dict[str, dict[str, Any]] = {
         "ring": "{ interpreter: { type: 3 } }",
         "stderr": (
             "config error: 1 problem in a.jsonnet\n"
-            "  interpreter.type   expected the name of a InfluenceInterpreter, found 3 (int)\n"
+            "  interpreter.type   expected the name of an InfluenceInterpreter, found 3 (int)\n"
         ),
     },
     "a class of a module that is not there": {

@@ -237,7 +237,7 @@ class TestReplacingIsKilled:
             assert (run / "interpretations.jsonl").read_bytes() == new
             assert sorted(entry.name for entry in runs.iterdir()) == ["earlier", "run"]
             shutil.rmtree(run)
-        assert between_renames == 1
+        assert between_renames >= 1
 
     @pytest.mark.parametrize("option", ["-r", "-f", None])
     def test_between_the_renames_any_start_recovers(

@@ -134,10 +134,11 @@ class TestIntsThatMayBeFloats:
         with caplog.at_level(logging.INFO):
             made = interpreter(depth)
         share = {7: "1.17", 6: "1", 1: "0.167"}[made.steps]
+        noun = "step" if made.steps == 1 else "steps"
         assert caplog.record_tuples == [
             (
                 "hessinf.interpreters.simple_influence",
                 logging.INFO,
-                f"recursion_depth {depth!r} means {made.steps} steps, {share} epochs",
+                f"recursion_depth {depth!r} means {made.steps} {noun}, {share} epochs",
             )
         ]

@@ -1,0 +1,22 @@
+"""What every test starts from, whatever ran before it in the same process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def unconfigured_log() -> Iterator[None]:
+    """Undo what the command line does to the log of its process."""
+    logger = logging.getLogger("hessinf")
+    level, propagates, handlers = logger.level, logger.propagate, list(logger.handlers)
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
+    logger.handlers = []
+    yield
+    logger.setLevel(level)
+    logger.propagate = propagates
+    logger.handlers = handlers
