@@ -103,7 +103,7 @@ def load_run_config(arguments: argparse.Namespace) -> run_config.CheckedConfig:
         tla_code=_pairs(arguments.tla_code, "--tla-code"),
     )
     settings = list(arguments.settings)
-    if getattr(arguments, "device", None):
+    if getattr(arguments, "device", None) is not None:
         settings.append(f"device={arguments.device}")
     return run_config.load_checked_config(
         arguments.config, options, overrides=arguments.overrides, settings=settings

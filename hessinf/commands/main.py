@@ -20,6 +20,7 @@ from types import FrameType, TracebackType
 from typing import NoReturn
 
 import hessinf.commands  # noqa: F401 (registers the commands)
+from hessinf.commands.full_disk import NO_SPACE
 from hessinf.commands.subcommand import Subcommand
 from hessinf.errors import HessinfError
 from hessinf.registry import docstring, import_plugins
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
+    _replace_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         common, others = _common_parser().parse_known_args(words)
@@ -94,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if common.debug:
             traceback.print_exc()
+            return 1
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            print(f"cannot write the output: {error.strerror}; free some space", file=sys.stderr)
             return 1
         print(f"{_unexpected(error)}; --debug shows the traceback", file=sys.stderr)
         return 1
@@ -218,7 +223,7 @@ def build_parser(words: Sequence[str] = ()) -> _Parser:
         target = Subcommand.by_name(name)
         subparser = subparsers.add_parser(
             name,
-            help=docstring.summary(target.__doc__),
+            help=docstring.summary(target.__doc__).replace("%", "%%"),  # argparse formats it
             description=inspect.cleandoc(target.__doc__ or ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[_quiet(_common_parser())],
@@ -254,6 +259,13 @@ class _Version(argparse.Action):
             text = "run from its source tree, not installed"
         print(f"hessinf {text}")
         raise SystemExit(0)
+
+
+def _replace_closed_streams() -> None:
+    """Write to nowhere where the caller has closed a stream: ``hessinf list >&-``."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _set_up_logging(level: str) -> None:

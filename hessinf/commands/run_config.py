@@ -14,6 +14,7 @@ from hessinf.interpreters import InfluenceInterpreter
 from hessinf.models import Measurement, Model, Objective
 from hessinf.registry import (
     AtLeast,
+    AtMost,
     Config,
     ConfigError,
     JsonnetOptions,
@@ -121,7 +122,7 @@ class RunConfig:
     executor: Executor = field(default_factory=lambda: Executor.from_config("local"))
     top_k: Annotated[int, AtLeast(1)] = 10
     scores: Literal["zarr"] | None = None
-    seed: Annotated[int, AtLeast(0)] = 0
+    seed: Annotated[int, AtLeast(0), AtMost(2**64 - 1)] = 0
     device: Annotated[str, Matches(r"auto|cpu|cuda(:\d+)?", DEVICES)] = "auto"
     cuda_device: Annotated[int, AtLeast(-1)] | None = None
     include: list[str] = field(default_factory=list)

@@ -65,7 +65,16 @@ class RunDirectory:
         if not str(path):
             raise RunDirectoryError('-s is "", expected a directory for the results')
         self.final = Path(path)
-        if self.final.name in ("", "..") or self.final.is_symlink():
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:  # safetensors opens no such file
+            shown = str(path).encode(errors="backslashreplace").decode()
+            raise RunDirectoryError(f"-s is {shown}, which is no UTF-8 text") from None
+        try:
+            is_link = self.final.is_symlink()
+        except OSError as error:  # a name that no file can have
+            raise RunDirectoryError(f"-s is {path}: {error.strerror}") from error
+        if self.final.name in ("", "..") or is_link:
             # Renames are of names: not of "." and "..", and not of a link to the directory.
             self.final = Path(os.path.realpath(self.final))
         if not self.final.name:

@@ -28,7 +28,7 @@ def log_to(file: Path) -> Iterator[None]:
     file
         Where to; what is there already is kept.
     """
-    handler = _LogFile(file, encoding="utf-8")
+    handler = _LogFile(file, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter(LOG_FORMAT))
     root = logging.getLogger("hessinf")
     level = root.level

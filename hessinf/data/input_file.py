@@ -26,6 +26,8 @@ def find_file(path: str) -> Path:
     DataError
         When it is missing, a directory or empty.
     """
+    if not path:
+        raise DataError('found "" as a path, expected a file')
     file = Path(path).expanduser()
     if file.is_dir():
         raise DataError(f"{path} is a directory, expected a file")
@@ -79,6 +81,6 @@ def read_text(path: str, encoding: str) -> str:
 def check_encoding(encoding: str) -> None:
     """Raise a ValueError for the name of an encoding that does not exist."""
     try:
-        codecs.lookup(encoding)
-    except LookupError:
+        "".encode(encoding)  # also refuses codecs of bytes, such as base64
+    except (LookupError, UnicodeError):
         raise ValueError(f"encoding {quoted(encoding)} is not known to Python") from None

@@ -83,6 +83,7 @@ class FunctionalModel:
         self.constants = {
             name: self._place(value) for name, value in named.items() if name not in self.parameters
         } | {name: self._place(value, copy=True) for name, value in module.named_buffers()}
+        self._slots = _slots(module)
         self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
         self._normalizes_weights = normalizes_weights(module)
         self.layout = ParameterLayout({name: x.shape for name, x in self.parameters.items()})
@@ -99,30 +100,64 @@ class FunctionalModel:
 
     def outputs(self, parameters: Mapping[str, torch.Tensor], inputs: Any) -> torch.Tensor:
         """Compute the outputs ``[B, ...]`` for a batch's inputs, at given parameters θ."""
-        state = {**self.constants, **parameters}
+        values = {**self.constants, **parameters}
+        state = {slot: values[name] for slot, name in self._slots.items()}
         with (
             unfused_layers(recurrent=bool(self._recurrent) and self.device.type == "cuda"),
             UnfusedWeightNorm() if self._normalizes_weights else nullcontext(),
         ):
             if isinstance(inputs, dict):
-                outputs = functional_call(self.module, state, (), inputs)
+                outputs = functional_call(self.module, state, (), inputs, tie_weights=False)
             else:
-                outputs = functional_call(self.module, state, (inputs,))
+                outputs = functional_call(self.module, state, (inputs,), tie_weights=False)
         return _output_tensor(outputs)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put the module into evaluation mode, and every submodule back as it was at the end."""
-        modes = [(submodule, submodule.training) for submodule in self.module.modules()]
+        """Put the module into evaluation mode, and every submodule back as it was at the end.
+
+        Attributes that are tensors go back too: a forward pass may keep activations or normalised
+        weights there, and those of ours are of no use outside, and cannot be copied or saved.
+        """
+        if torch.is_inference_mode_enabled():  # second derivatives would be wrong, without an error
+            raise GradientError(
+                "derivatives cannot be taken inside torch.inference_mode(); call this outside of it"
+            )
+        attributes = [(submodule, dict(vars(submodule))) for submodule in self.module.modules()]
         self.module.eval()
         try:
             yield
         finally:
-            for submodule, training in modes:
-                submodule.training = training
+            for submodule, before in attributes:
+                submodule.training = before["training"]
+                present = vars(submodule)
+                for name, value in list(present.items()):
+                    if isinstance(value, torch.Tensor) and name not in before:
+                        del present[name]
+                    elif isinstance(value, torch.Tensor):
+                        present[name] = before[name]
             for recurrent in self._recurrent:
                 # These keep a list of the weights they last ran with: give them their own again.
                 recurrent._init_flat_weights()
+
+
+def _slots(module: torch.nn.Module) -> dict[str, str]:
+    """Say of each place that holds a parameter or buffer which one that is, by its first name.
+
+    Shared parameters stand in several places. A shared submodule has several names, and its places
+    must be filled once only: ``functional_call`` would otherwise not give the module its own back.
+    """
+    named = (*module.named_parameters(), *module.named_buffers())
+    names: dict[int, str] = {}
+    for name, value in named:
+        names.setdefault(id(value), name)
+    return {
+        f"{path}.{key}" if path else key: names[id(value)]
+        for path, submodule in module.named_modules()
+        for held in (submodule._parameters, submodule._buffers)
+        for key, value in held.items()
+        if value is not None
+    }
 
 
 def _frozen_names(named: Mapping[str, torch.Tensor], patterns: Sequence[str]) -> set[str]:

@@ -154,8 +154,18 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
                 'training_reduction must be "mean", "sum" or "mean-fixed", '
                 f"found {training_reduction!r}"
             )
-        if weight_decay < 0:
+        if not weight_decay >= 0:  # NaN too
             raise ValueError(f"weight_decay must be >= 0, found {weight_decay}")
+        if isinstance(params_to_freeze, str):  # its characters are expressions too
+            raise ValueError(
+                "params_to_freeze must be a list of regular expressions; "
+                f'write ["{params_to_freeze}"]'
+            )
+        if (batch_size != "auto" and batch_size < 1) or query_batch_size < 1:
+            raise ValueError(
+                "batch_size and query_batch_size must be at least 1, "
+                f"found {batch_size} and {query_batch_size}"
+            )
         self.weight_decay = float(weight_decay)
         self.training_reduction = training_reduction
         self.model = gradients_room.FunctionalModel(
@@ -264,7 +274,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         Returns
         -------
         numpy.ndarray
-            ``[Q, N]``, in the precision of the model.
+            ``[Q, N]``, in the precision of the model (float32 for bfloat16).
         """
         queries = self.check_queries(test_data)
         blocks = [

@@ -107,7 +107,7 @@ def score_block(interpreter: FittedMethod, queries: Dataset, start: int, stop: i
         blocks = [scores for scores, _ in _score_stream(interpreter, batch)]
     scores = torch.cat(blocks, dim=1)  # [Q, N]
     TopK(1).add(scores)  # refuses scores that are not finite
-    return scores.cpu().numpy()
+    return _as_array(scores)
 
 
 def loss_changes(interpreter: FittedMethod, scores: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ def self_influence(interpreter: FittedMethod) -> np.ndarray:
             f"the self-influence of training example {index} is {values[index].item()}; is damping "
             "too small for the precision?"
         )
-    return values.cpu().numpy()
+    return _as_array(values)
 
 
 def _own_scores(interpreter: FittedMethod, gradients: Gradients) -> torch.Tensor:
@@ -180,7 +180,14 @@ def train_losses(interpreter: FittedMethod) -> np.ndarray:
             )
             for batch in interpreter.train_batches()
         ]
-    return torch.cat(parts).cpu().numpy()  # [N]
+    return _as_array(torch.cat(parts))  # [N]
+
+
+def _as_array(values: torch.Tensor) -> np.ndarray:
+    """Give NumPy the numbers; it has no bfloat16, whose values float32 holds as they are."""
+    values = values.float() if values.dtype == torch.bfloat16 else values
+    array: np.ndarray = values.cpu().numpy()
+    return array
 
 
 def _has_score(interpreter: FittedMethod) -> bool:

@@ -107,6 +107,21 @@ class SimpleInfluence(InfluenceInterpreter):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        # A config is checked already; from Python, a misspelt choice would mean another one.
+        for name, choice, choices in (
+            ("curvature", curvature, ("ggn", "hessian")),
+            ("averaging", averaging, ("tail", "last")),
+            ("compatibility", compatibility, ("allennlp", None)),
+        ):
+            if choice not in choices:
+                raise ValueError(f"{name} must be one of {choices}, found {choice!r}")
+        if lissa_batch_size < 1 or num_samples < 1:
+            raise ValueError(
+                "lissa_batch_size and num_samples must be at least 1, "
+                f"found {lissa_batch_size} and {num_samples}"
+            )
+        if scale is not None and not scale > 0:
+            raise ValueError(f"scale must be > 0, or None to have it chosen, found {scale}")
         self.lissa_batch_size = min(lissa_batch_size, len(self.train_data))
         self.damping = as_damping(damping)
         self.num_samples = num_samples

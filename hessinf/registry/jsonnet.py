@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hessinf.registry.errors import JsonnetError, Problem
+from hessinf.registry.strict_json import read_strict_json
 from hessinf.registry.suggestions import did_you_mean
 
 LARGEST_INTEGER = 2**53
@@ -74,6 +75,9 @@ def read_file(path: str | Path) -> bytes:
             f"{path} is a directory, expected a Jsonnet file{_files_inside(path)}"
         ) from None
     except FileNotFoundError:
+        if path.is_symlink():
+            target = os.readlink(path)
+            raise JsonnetError(f"{path} is a link to {target}, which is not there") from None
         folder = path.parent if path.parent.is_dir() else None
         neighbours = [entry.name for entry in folder.iterdir()] if folder else []
         raise JsonnetError(
@@ -126,12 +130,8 @@ def evaluate_file(path: str | Path, options: JsonnetOptions | None = None) -> Ev
 
 def _plain_json(text: str) -> Evaluation | None:
     """Read JSON as such, so that 1.0 stays a float; None where Jsonnet has to look at it."""
-
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
     try:
-        return Evaluation(json.loads(text, parse_constant=refuse), {}, {})
+        return Evaluation(read_strict_json(text), {}, {})
     except ValueError:
         return None
 
@@ -147,6 +147,7 @@ def evaluate_text(text: str, name: str, options: JsonnetOptions | None = None) -
     import _jsonnet
 
     options = options or JsonnetOptions()
+    _check_encoding(text, name, options)
     codes = {f"<extvar:{key}>": code for key, code in options.ext_code.items()}
     codes |= {f"tla:{key}": code for key, code in options.tla_code.items()}
     texts = {name: text, **codes}
@@ -165,8 +166,11 @@ def evaluate_text(text: str, name: str, options: JsonnetOptions | None = None) -
         raise RuntimeError(f"no file {relative}")
 
     def read_environment(variable: str, default: str | None) -> str | None:
-        environment[variable] = os.environ.get(variable, default)
-        return environment[variable]
+        value = os.environ.get(variable, default)
+        if isinstance(value, str) and not _is_utf8(value):
+            raise ValueError(f"the environment variable {variable} is no UTF-8 text")
+        environment[variable] = value
+        return value
 
     try:
         output = _jsonnet.evaluate_snippet(
@@ -183,6 +187,29 @@ def evaluate_text(text: str, name: str, options: JsonnetOptions | None = None) -
     except RuntimeError as error:
         raise _readable_error(str(error), name, texts, options) from None
     return Evaluation(json.loads(output, parse_int=_number), imports, environment)
+
+
+def _check_encoding(text: str, name: str, options: JsonnetOptions) -> None:
+    """Refuse what the binding cannot take: bytes of the command line that are no UTF-8 text."""
+    given = {"the Jsonnet text": [text], "the path": [name], "-J": options.library_paths}
+    for option in ("ext_str", "ext_code", "tla_str", "tla_code"):
+        pairs = getattr(options, option).items()
+        given["--" + option.replace("_", "-")] = [f"{key}={value}" for key, value in pairs]
+    for what, texts in given.items():
+        for item in texts:
+            if not _is_utf8(item):
+                shown = item.encode(errors="backslashreplace").decode()
+                source = "" if what == "the path" else f"{name}: "
+                raise JsonnetError(f"{source}{what} is no UTF-8 text: {shown}")
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8: not so where it was made of other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(text: str) -> int | float:

@@ -7,8 +7,6 @@ for one path without quoting.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 from hessinf.registry.errors import ConfigError, Problem
 from hessinf.registry.json_text import found
 from hessinf.registry.jsonnet import Evaluation, JsonnetOptions, evaluate_text
+from hessinf.registry.strict_json import read_strict_json
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def parse_settings(settings: Iterable[str]) -> list[Override]:
                 f'--set expects PATH=VALUE, such as interpreter.damping=0.1, found "{setting}"'
             )
         try:
-            value = _strict_json(text)
+            value = read_strict_json(text)
         except ValueError:
             value = text
         overrides.append(Override(_split(path.strip(), setting), value, f"--set {setting}"))
@@ -71,7 +70,7 @@ def parse_settings(settings: Iterable[str]) -> list[Override]:
 def evaluate_overrides(text: str, options: JsonnetOptions | None = None) -> Evaluation:
     """Evaluate the argument of ``-o``, Jsonnet or JSON; top-level arguments are not for it."""
     try:
-        return Evaluation(_strict_json(text), {}, {})
+        return Evaluation(read_strict_json(text), {}, {})
     except ValueError:
         options = replace(options or JsonnetOptions(), tla_str={}, tla_code={})
         return evaluate_text(text, "-o", options)
@@ -82,30 +81,6 @@ def parse_overrides(data: Any) -> list[Override]:
     if not isinstance(data, dict):
         raise ConfigError(f"-o expects an object with dotted paths as keys, found {found(data)}")
     return [Override(_split(path, path), value, f"-o {path}") for path, value in data.items()]
-
-
-def _strict_json(text: str) -> Any:
-    """Read JSON: no NaN, no numbers that become infinite, no key twice."""
-    return json.loads(
-        text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique_keys
-    )
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) < len(pairs):
-        raise ValueError("a key is given twice")
-    return dict(pairs)
 
 
 def _split(path: str, shown: str) -> tuple[str, ...]:

@@ -45,10 +45,11 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     path
         Where the file belongs.
     data
-        Its whole content; text is written as UTF-8.
+        Its whole content; text is written as UTF-8. Lone surrogates, which stand for bytes of file
+        names that are no UTF-8, are written as escapes that JSON reads back.
     """
     path = Path(path)
-    content = data.encode("utf-8") if isinstance(data, str) else data
+    content = data.encode("utf-8", errors="backslashreplace") if isinstance(data, str) else data
     unfinished = _beside(path)
     try:
         with open(unfinished, "wb") as file:

@@ -43,6 +43,11 @@ def test_device(workplace, words, device):
     assert load_run_config(parse(*words)).build().device == device
 
 
+def test_an_empty_device_is_refused(workplace):
+    with pytest.raises(ConfigError, match=r'device   expected str .*, found "" \(str\)'):
+        load_run_config(parse("--device", ""))
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [("--ext-str", "a"), ("--ext-code", "=1"), ("--tla-str", "a"), ("--tla-code", "")],

@@ -214,6 +214,29 @@ class TestEndings:
         assert outcome.stderr.count("diverged") == 1
         assert "ERROR hessinf.commands" in Path("out/log.txt").read_text()
 
+    def test_a_percent_sign_in_the_text_of_a_command(self, cli):
+        Path("greeting.py").write_text(COMMAND_PLUGIN.replace('"""', '"""100% safe. ', 1))
+        outcome = cli("--include-package ./greeting.py --help")
+        assert outcome.status == 0
+        assert "100% safe. " in outcome.stdout
+
+    @pytest.mark.parametrize(
+        ("redirection", "stderr"),
+        [
+            (">&-", ""),
+            ("> /dev/full", "cannot write the output: No space left on device; free some space\n"),
+        ],
+    )
+    def test_output_that_goes_nowhere(self, workplace, redirection, stderr):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m hessinf list {redirection}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert (done.returncode, done.stderr) == (1 if stderr else 0, stderr)
+
     @pytest.mark.parametrize("line", ["list", "schema", "--help", "describe exact"])
     def test_a_reader_that_stops_early(self, workplace, line):
         command = f"{sys.executable} -m hessinf {line}"

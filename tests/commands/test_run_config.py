@@ -42,6 +42,11 @@ def test_defaults_are_what_is_documented(workplace):
     assert config.weight_decay is config.training_reduction is None
 
 
+def test_a_seed_that_no_generator_takes(workplace):
+    with pytest.raises(ConfigError, match="seed   expected int >= 0 and <= 18446744073709551615"):
+        load_checked_config("a.jsonnet", settings=["seed=18446744073709551616"])
+
+
 def test_the_default_interpreter(workplace):
     (workplace / "b.jsonnet").write_text(
         "{ [key]: (import 'ring.libsonnet')[key] for key in "

@@ -94,6 +94,13 @@ class TestRefusals:
     def test_nothing(self) -> None:
         assert refusal("") == '-s is "", expected a directory for the results'
 
+    def test_name_that_no_file_can_have(self) -> None:
+        name = "a" * 300
+        assert refusal(name) == f"-s is {name}: File name too long"
+
+    def test_name_that_is_no_utf8(self) -> None:
+        assert refusal("\udcff") == "-s is \\udcff, which is no UTF-8 text"
+
     def test_place_that_cannot_be_made(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
         directory = RunDirectory(tmp_path / "file" / "run")

@@ -120,5 +120,13 @@ def test_bytes_that_are_not_text():
 def test_arguments():
     with pytest.raises(ConfigError, match='delimiter must be one character, found ",,"'):
         read("", delimiter=",,")
+    with pytest.raises(ConfigError, match='encoding "base64" is not known to Python'):
+        DatasetReader.from_config({"type": "csv", "target": "y", "encoding": "base64"})
     with pytest.raises(ConfigError, match='encoding "utf-9" is not known to Python'):
         read("", encoding="utf-9")
+
+
+def test_an_empty_path():
+    reader = DatasetReader.from_config({"type": "csv", "target": "y"})
+    with pytest.raises(DataError, match=r'^found "" as a path, expected a file$'):
+        reader.read("")

@@ -84,6 +84,85 @@ def test_nothing_is_changed_by_an_exception() -> None:
             model.outputs(model.parameters, torch.ones(2, 7))
 
 
+class SharedLayer(nn.Module):
+    """One layer under two names, and one parameter in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.again = self.first
+        self.tied = nn.Linear(3, 3)
+        self.tied.weight = self.first.weight
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.tied(self.again(torch.tanh(self.first(inputs))))
+        return outputs
+
+
+def test_a_layer_under_two_names_keeps_its_own_parameters() -> None:
+    torch.manual_seed(0)
+    module = SharedLayer().double()
+    model = FunctionalModel(module)
+    inputs = torch.randn(5, 3, dtype=torch.float64)
+    expected = module(inputs)
+    assert list(model.parameters) == ["first.weight", "first.bias", "tied.bias"]
+
+    def total(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        return model.outputs(parameters, inputs).square().sum()
+
+    with unchanged(module):
+        gradients = torch.func.grad(total)(model.parameters)
+        assert torch.equal(model.outputs(model.parameters, inputs), expected)
+    assert all(isinstance(value, nn.Parameter) for value in module.parameters())
+    own = torch.autograd.grad(expected.square().sum(), list(module.parameters()))
+    for found, value in zip(gradients.values(), own, strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-12, atol=1e-12)
+
+
+class Remembering(nn.Module):
+    """Keeps activations where people look at them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.activations: torch.Tensor | None = None
+        self.calls = 0
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.activations = self.newest = self.layer(inputs)
+        return self.activations
+
+
+def test_tensors_that_a_forward_pass_keeps_go_back() -> None:
+    module = Remembering()
+    model = FunctionalModel(module)
+    with model.evaluating():
+        torch.func.grad(lambda x: model.outputs(x, torch.ones(1, 3)).sum())(model.parameters)
+        assert module.activations is not None
+    assert module.activations is None
+    assert not hasattr(module, "newest")
+    assert module.calls == 1, "what is no tensor is the module's own affair"
+    copy.deepcopy(module)
+
+
+def test_inference_mode_is_refused() -> None:
+    module = network()
+    model = FunctionalModel(module)
+    with (
+        unchanged(module),
+        torch.inference_mode(),
+        pytest.raises(
+            GradientError,
+            match=re.escape(
+                "derivatives cannot be taken inside torch.inference_mode(); call this outside of it"
+            ),
+        ),
+        model.evaluating(),
+    ):
+        pass
+
+
 def test_a_module_that_writes_into_buffers_keeps_its_own() -> None:
     class Counts(nn.Module):
         def __init__(self) -> None:

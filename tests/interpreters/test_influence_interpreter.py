@@ -166,6 +166,23 @@ class TestArguments:
         with pytest.raises(ValueError, match=r"^weight_decay must be >= 0, found -0\.1$"):
             make(Plain, weight_decay=-0.1)
 
+    def test_weight_decay_is_a_number(self) -> None:
+        with pytest.raises(ValueError, match=r"^weight_decay must be >= 0, found nan$"):
+            make(Plain, weight_decay=float("nan"))
+
+    def test_one_expression_alone_is_no_list(self) -> None:
+        message = 'params_to_freeze must be a list of regular expressions; write ["bias"]'
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            make(Plain, params_to_freeze="bias")
+
+    @pytest.mark.parametrize("found", [(0, 64), (8, 0)])
+    def test_batches_of_none(self, found: tuple[int, int]) -> None:
+        message = "batch_size and query_batch_size must be at least 1, found {} and {}".format(
+            *found
+        )
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            make(Plain, batch_size=found[0], query_batch_size=found[1])
+
     def test_loss_changes_are_of_losses(self) -> None:
         interpreter = make(Exact, measurement="margin")
         message = (
@@ -247,3 +264,12 @@ class TestQueries:
             assert result.diagnostics["training_reduction"] == reduction
             for one in (*result.helpful, *result.harmful):
                 np.testing.assert_allclose(one.loss_change_if_removed, row[one.index], rtol=1e-9)
+
+
+def test_scores_of_a_bfloat16_model_are_float32() -> None:
+    problem = logistic_regression()
+    interpreter = Plain(problem.module().to(torch.bfloat16), problem.train)
+    scores = interpreter.scores(problem.queries)
+    assert scores.dtype == np.float32
+    assert interpreter.self_influence().dtype == interpreter.train_losses().dtype == np.float32
+    np.testing.assert_allclose(scores, products(), rtol=0.1, atol=0.02 * np.abs(products()).max())

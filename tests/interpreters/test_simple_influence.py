@@ -223,3 +223,25 @@ def test_a_batch_larger_than_the_data_is_all_of_it() -> None:
     interpreter = SimpleInfluence(problem.module(), problem.train, lissa_batch_size=10**9)
     assert interpreter.lissa_batch_size == problem.num_train
     assert interpreter.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"averaging": "mean"}, "averaging must be one of ('tail', 'last'), found 'mean'"),
+        ({"curvature": "fisher"}, "curvature must be one of ('ggn', 'hessian'), found 'fisher'"),
+        (
+            {"compatibility": "allen"},
+            "compatibility must be one of ('allennlp', None), found 'allen'",
+        ),
+        (
+            {"num_samples": 0},
+            "lissa_batch_size and num_samples must be at least 1, found 8 and 0",
+        ),
+        ({"scale": 0.0}, "scale must be > 0, or None to have it chosen, found 0.0"),
+    ],
+)
+def test_arguments_from_python_are_checked_too(arguments: Any, message: str) -> None:
+    problem = logistic_regression()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        SimpleInfluence(problem.module(), problem.train, **arguments)

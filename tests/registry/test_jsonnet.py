@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -85,6 +86,52 @@ def test_environment_without_default():
         "      1 | std.native('env')('X')\n"
         "        | ^"
     )
+
+
+def test_environment_that_is_no_utf8(monkeypatch):
+    monkeypatch.setitem(os.environ, "HESSINF_TEST", "\udcff")
+    with pytest.raises(JsonnetError) as raised:
+        evaluate_text("std.native('env')('HESSINF_TEST', '')", "t")
+    assert str(raised.value).startswith(
+        "config error: t:1:1: the environment variable HESSINF_TEST is no UTF-8 text\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "options", "message"),
+    [
+        ("'\udcff'", "t", {}, "t: the Jsonnet text is no UTF-8 text: '\\udcff'"),
+        ("{}", "\udcff", {}, "the path is no UTF-8 text: \\udcff"),
+        ("{}", "t", {"library_paths": ("\udcff",)}, "t: -J is no UTF-8 text: \\udcff"),
+        ("{}", "t", {"ext_str": {"a": "\udcff"}}, "t: --ext-str is no UTF-8 text: a=\\udcff"),
+        ("{}", "t", {"tla_code": {"\udcff": "1"}}, "t: --tla-code is no UTF-8 text: \\udcff=1"),
+    ],
+)
+def test_command_lines_that_are_no_utf8(text, name, options, message):
+    with pytest.raises(JsonnetError) as raised:
+        evaluate_text(text, name, JsonnetOptions(**options))
+    assert str(raised.value) == f"config error: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": 1, "a": 2}', "duplicate field: a"),
+        ('{"a": 1e400}', "overflow"),
+        ('{"a": ' + "[" * 30000 + "]" * 30000 + "}", "Exceeded maximum parse depth limit"),
+    ],
+)
+def test_json_that_is_none_is_shown_by_jsonnet(write, text, message):
+    with pytest.raises(JsonnetError, match=message):
+        evaluate_file(write("a.json", text))
+
+
+def test_a_link_to_nowhere(tmp_path):
+    link = tmp_path / "a.jsonnet"
+    link.symlink_to("nowhere")
+    with pytest.raises(JsonnetError) as raised:
+        evaluate_file(link)
+    assert str(raised.value) == f"config error: {link} is a link to nowhere, which is not there"
 
 
 def test_json_files_work(write):

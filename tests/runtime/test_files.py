@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def test_text_and_bytes_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "text").read_bytes() == "λ\n".encode()
     assert (tmp_path / "bytes").read_bytes() == b"\x00\xff"
     assert names(tmp_path) == ["bytes", "text"]
+
+
+def test_names_that_are_no_utf8_are_read_back(tmp_path: Path) -> None:
+    files.write_json_atomically(tmp_path / "a.json", {"path": "é\udcff"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"path": "é\udcff"}
 
 
 @pytest.mark.parametrize("function", ["replace", "fsync"])
