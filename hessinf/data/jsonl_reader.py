@@ -41,7 +41,7 @@ class JsonlReader(TableReader):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line, object_pairs_hook=_unique_keys)
             except (ValueError, RecursionError) as error:
                 reason = getattr(error, "msg", error)
                 column = getattr(error, "colno", 1)
@@ -60,6 +60,15 @@ class JsonlReader(TableReader):
         for place, problem in problems:
             table.note(place, problem)
         return table
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that says a key twice: nobody knows which value was meant."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the key {quoted(name)} is given twice")
+    return dict(pairs)
 
 
 def _stripped(value: Any) -> Any:

@@ -316,6 +316,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         require_initialized(self)
         queries = as_dataset(test_data)
         queries.check(training=False)
+        self.objective.check_targets(queries, out_features=self.out_features)
         if not self.fitted:
             self.fit()
         return queries

@@ -135,6 +135,14 @@ class TrainingAccess:
         )
 
     @cached_property
+    def out_features(self) -> int:
+        """How many outputs the model has for an example, or for each of its positions."""
+        first = next(iter(self.train_batches(1)))
+        with torch.no_grad(), self.model.evaluating():
+            outputs = self.model.outputs(self.model.parameters, first.inputs)  # [1, ...]
+        return outputs.shape[-1] if outputs.ndim > 1 else 1
+
+    @cached_property
     def hessian(self) -> CurvatureProducts:
         """The Hessian of the mean training loss, weight decay included, as a linear operator."""
         return self.curvature_products("hessian")

@@ -26,7 +26,8 @@ class ArchiveModel(Model):
     Parameters
     ----------
     path
-        The model archive: a directory with config.json, weights.safetensors and training.json.
+        The model archive: a directory with config.json, weights.safetensors and training.json; or
+        the directory of a run, which holds it under "model".
     dtype
         The precision of the parameters; as they were saved when null.
     trust
@@ -65,7 +66,10 @@ class ArchiveModel(Model):
 
     def build(self) -> torch.nn.Module:
         """Load the archive, or refuse data of other sizes than it was trained on."""
-        loaded = model_archive.load_archive(Path(self.path), trust=self.trust)
+        folder = Path(self.path)
+        if (folder / "model" / "weights.safetensors").is_file():
+            folder = folder / "model"  # the directory of a run, which holds its archive there
+        loaded = model_archive.load_archive(folder, trust=self.trust)
         sizes = loaded.config.get("sizes", {})
         for name, noun in (("in_features", "inputs"), ("out_features", "outputs")):
             trained, needed = sizes.get(name), self.sizes[name]

@@ -85,3 +85,10 @@ def test_no_rows():
         "t.jsonl: found 1 problem\n"
         '  line 1: found 3, expected a JSON object; write {"column": value, ...} on each line',
     )
+
+
+def test_a_key_given_twice():
+    with pytest.raises(DataError) as caught:
+        read('{"x": 1, "y": 0}\n{"x": 2, "x": 3, "y": 1}\n')
+    assert 'the key "x" is given twice' in str(caught.value)
+    assert "line 2" in str(caught.value)

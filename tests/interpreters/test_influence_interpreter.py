@@ -273,3 +273,10 @@ def test_scores_of_a_bfloat16_model_are_float32() -> None:
     assert scores.dtype == np.float32
     assert interpreter.self_influence().dtype == interpreter.train_losses().dtype == np.float32
     np.testing.assert_allclose(scores, products(), rtol=0.1, atol=0.02 * np.abs(products()).max())
+
+
+def test_queries_of_classes_that_the_model_does_not_know_are_refused() -> None:
+    interpreter = make(Plain)
+    inputs = logistic_regression().queries[0][:2]
+    with pytest.raises(HessinfError, match=r"example 1 \(id \"1\"\)"):
+        interpreter.scores((inputs, torch.tensor([0, 7])))

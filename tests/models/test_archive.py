@@ -35,6 +35,13 @@ def test_from_config(archive):
     assert model.training == {"weight_decay": 0.5}
 
 
+def test_the_directory_of_a_run(archive):
+    path, trained = archive
+    (path.parent / "config.json").write_text("{}")
+    module = ArchiveModel(str(path.parent)).module
+    assert torch.equal(module[0].weight, trained[0].weight)
+
+
 def test_another_precision(archive):
     path, trained = archive
     module = ArchiveModel(str(path), dtype="float32").module
