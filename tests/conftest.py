@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from hessinf.registry import plugins
+
 
 @pytest.fixture(autouse=True)
 def unconfigured_log() -> Iterator[None]:
@@ -20,3 +22,9 @@ def unconfigured_log() -> Iterator[None]:
     logger.setLevel(level)
     logger.propagate = propagates
     logger.handlers = handlers
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the plugins that other tests have loaded: messages list them."""
+    monkeypatch.setattr(plugins, "_imported", {})
