@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from hessinf.data import Dataset
 from hessinf.data.batching import Batch, Batches
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.functional_model import FunctionalModel
@@ -11,6 +12,38 @@ from hessinf.models import Objective
 
 EXAMPLES_CHECKED = 4
 """Few, since each of them is looked at alone as well."""
+
+EXAMPLES_MEASURED = 1000
+"""Among so many, the shortest and the longest are looked for."""
+
+
+def telling_examples(dataset: Dataset) -> torch.Tensor:
+    """Choose examples that show what padding does: among them the shortest and the longest.
+
+    Parameters
+    ----------
+    dataset
+        The training data.
+
+    Returns
+    -------
+    torch.Tensor
+        Up to ``EXAMPLES_CHECKED`` different places; the first ones where all have one length.
+    """
+    first = list(range(min(EXAMPLES_CHECKED, len(dataset))))
+    if dataset.columns is None:
+        measured = range(min(EXAMPLES_MEASURED, len(dataset)))
+        lengths = [_numbers(dataset.instances[place].inputs) for place in measured]
+        if len(set(lengths)) > 1:
+            extremes = [lengths.index(min(lengths)), lengths.index(max(lengths))]
+            others = [place for place in first if place not in extremes]
+            first = sorted([*extremes, *others][:EXAMPLES_CHECKED])
+    return torch.tensor(first)
+
+
+def _numbers(inputs: torch.Tensor | dict[str, torch.Tensor]) -> int:
+    tensors = inputs.values() if isinstance(inputs, dict) else [inputs]
+    return sum(tensor.numel() for tensor in tensors)
 
 
 def check_contract(
@@ -60,7 +93,7 @@ def check_contract(
             f"evaluation mode ({together[place].item():.6g}, then {again[place].item():.6g}); "
             "does the model draw random numbers, or keep state, when it is in eval()?"
         )
-    tolerance = 1e-3 if together.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    tolerance = 1e-3 if model.dtype in (torch.float16, torch.bfloat16) else 1e-4
     scale = together.abs().clamp(min=1.0)  # [B]
     # Losses that are not finite are named with their likely cause when gradients are taken.
     apart = (together - alone).abs() > tolerance * scale  # [B]

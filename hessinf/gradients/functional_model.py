@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch.func import functional_call
 
+from hessinf.gradients.checkpoints import without_checkpoints
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.layout import ParameterLayout
 from hessinf.gradients.plain_kernels import (
     UnfusedWeightNorm,
     normalizes_weights,
     unfused_layers,
+    without_compilation,
 )
 
 
@@ -83,7 +85,8 @@ class FunctionalModel:
         self.constants = {
             name: self._place(value) for name, value in named.items() if name not in self.parameters
         } | {name: self._place(value, copy=True) for name, value in module.named_buffers()}
-        self._slots = _slots(module)
+        self.slots = _slots(module)
+        """Of each place in the module that holds a parameter or buffer, which one that is."""
         self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
         self._normalizes_weights = normalizes_weights(module)
         self.layout = ParameterLayout({name: x.shape for name, x in self.parameters.items()})
@@ -101,8 +104,26 @@ class FunctionalModel:
     def outputs(self, parameters: Mapping[str, torch.Tensor], inputs: Any) -> torch.Tensor:
         """Compute the outputs ``[B, ...]`` for a batch's inputs, at given parameters θ."""
         values = {**self.constants, **parameters}
-        state = {slot: values[name] for slot, name in self._slots.items()}
+        return self.outputs_at({slot: values[name] for slot, name in self.slots.items()}, inputs)
+
+    def outputs_at(self, values: Mapping[str, torch.Tensor], inputs: Any) -> torch.Tensor:
+        """Compute the outputs as :meth:`outputs` does, θ given by the places in the module.
+
+        Parameters
+        ----------
+        values
+            By slot; a parameter that several places share may be another tensor in each. Places
+            that are left out hold what is no part of θ.
+        inputs
+            A batch's.
+        """
+        state = {
+            slot: values[slot] if slot in values else self.constants[name]
+            for slot, name in self.slots.items()
+        }
         with (
+            without_checkpoints(),
+            without_compilation(),
             unfused_layers(recurrent=bool(self._recurrent) and self.device.type == "cuda"),
             UnfusedWeightNorm() if self._normalizes_weights else nullcontext(),
         ):
@@ -123,13 +144,16 @@ class FunctionalModel:
             raise GradientError(
                 "derivatives cannot be taken inside torch.inference_mode(); call this outside of it"
             )
-        attributes = [(submodule, dict(vars(submodule))) for submodule in self.module.modules()]
+        attributes = [
+            (submodule, submodule.training, dict(vars(submodule)))
+            for submodule in self.module.modules()
+        ]
         self.module.eval()
         try:
             yield
         finally:
-            for submodule, before in attributes:
-                submodule.training = before["training"]
+            for submodule, training, before in attributes:
+                submodule.training = training
                 present = vars(submodule)
                 for name, value in list(present.items()):
                     if isinstance(value, torch.Tensor) and name not in before:

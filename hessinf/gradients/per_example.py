@@ -1,18 +1,18 @@
-"""Per-example gradients by ``torch.func``: a gradient an example, many examples at once."""
+"""Per-example gradients: a gradient an example, many examples at once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch.func import grad_and_value, vmap
 
 from hessinf.data.batching import Batch
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.functional_model import FunctionalModel
 from hessinf.gradients.gradients import Gradients
+from hessinf.gradients.layers import LayerCapture
+from hessinf.gradients.layers.general_route import GeneralRoute
 from hessinf.gradients.out_of_memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -20,9 +20,16 @@ logger = logging.getLogger(__name__)
 ValueFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs ``[B, ...]`` and targets ``[B, ...]`` to one number an example, ``[B]``."""
 
+Part = tuple[torch.Tensor, torch.Tensor]
+"""Gradients ``[B, P]`` and values ``[B]`` of some examples."""
+
 
 class PerExampleGradients:
     """Computes ∇_θ of one number an example: its loss, or a measurement.
+
+    Gradients are made of what layers receive and give back (:class:`LayerCapture`) where that is
+    possible, by ``torch.func`` for the other parameters, and one example after another for models
+    that this cannot batch.
 
     Parameters
     ----------
@@ -38,7 +45,10 @@ class PerExampleGradients:
         self.model = model
         self.values = values
         self.what = what
-        self._one_at_a_time = False
+        self.capture = LayerCapture(model)
+        """Says which parameters go which route, after the first batch."""
+        self._general = GeneralRoute(model)
+        self._by_layers = True
         self._at_once: int | None = None
 
     def __call__(self, batch: Batch) -> tuple[Gradients, torch.Tensor]:
@@ -61,12 +71,34 @@ class PerExampleGradients:
         GradientError
             When a gradient is not finite, or the model cannot be differentiated.
         """
-        gradients, values = self._compute(batch)
-        flat = self.model.layout.flatten(gradients, leading=1)  # [B, P]
+        flat, values = self._compute(batch)
         self._check_finite(flat, values, batch)
         return Gradients.from_flat(flat, self.model.layout), values
 
-    def _compute(self, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    @property
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """The parameters by the way that their gradients are computed, after the first batch.
+
+        "layers" for matrices of layers, "elementwise" for scales and shifts, "general" for what
+        goes through ``torch.func``, "idle" for what no output depends on.
+
+        Raises
+        ------
+        GradientError
+            Before the first batch.
+        """
+        names = tuple(self.model.parameters)
+        if not self._by_layers:
+            return {"layers": (), "elementwise": (), "general": names, "idle": ()}
+        units = {name for unit in self.capture.units for name in (unit.weight, unit.bias)}
+        return {
+            "layers": tuple(name for name in names if name in units),
+            "elementwise": self.capture.elementwise,
+            "general": self.capture.general,
+            "idle": self.capture.idle,
+        }
+
+    def _compute(self, batch: Batch) -> Part:
         """Compute a batch in parts that fit: the whole of it, as long as that does."""
         while True:
             size = min(self._at_once or batch.size, batch.size)
@@ -77,68 +109,79 @@ class PerExampleGradients:
                     break
                 parts.append(part)
             else:
-                return _join(parts)
+                if len(parts) == 1:
+                    return parts[0]
+                return torch.cat([x for x, _ in parts]), torch.cat([x for _, x in parts])
             logger.warning("out of memory with %d examples at once: halving", size)
             self._at_once = -(-size // 2)
 
-    def _part(self, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor] | None:
+    def _part(self, batch: Batch) -> Part | None:
         """Compute some examples together; None where memory does not suffice for so many.
 
         Once this returns, nothing holds on to what was allocated in a failed try.
         """
-        if self._one_at_a_time:
-            return self._loop(batch)
         try:
-            with torch.no_grad():  # nothing beyond these gradients is to be differentiated
-                gradients, values = vmap(grad_and_value(self._value), in_dims=(None, 0, 0))(
-                    self.model.parameters, batch.inputs, batch.targets
-                )
+            if self._by_layers:
+                try:
+                    return self._through_layers(batch)
+                except RuntimeError as error:
+                    if is_out_of_memory(error):
+                        raise
+                    found = self._one_by_one(batch)  # raises an error of the model itself
+                    logger.warning(
+                        "the model cannot be run for many examples together (%s); every example "
+                        "goes through it by itself, which is slower and gives the same gradients",
+                        str(error).partition("\n")[0],
+                    )
+                    self._by_layers = False
+                    return found
+            return self._one_by_one(batch)
         except RuntimeError as error:
-            if is_out_of_memory(error):
-                if batch.size == 1:
-                    raise
+            if batch.size > 1 and is_out_of_memory(error):
                 return None
-            # Some modules (in-place state, branches on values) cannot be batched by vmap.
-            gradients_and_values = self._loop(batch)  # an error of the model itself is raised here
-            logger.warning(
-                "the model cannot be differentiated for many examples at once (%s); going on one "
-                "example at a time, which is slower and gives the same gradients",
-                str(error).partition("\n")[0],
+            raise
+
+    def _through_layers(self, batch: Batch) -> Part:
+        """Run all examples together, and make gradients of what each layer receives."""
+        with self.capture.recording(batch, explains=False) as record:
+            if not (self.capture.units or self.capture.elementwise):  # layers give nothing
+                self._by_layers = False
+            else:
+                outputs = record.outputs.requires_grad_()
+                with torch.enable_grad():
+                    values = self._checked(self.values(outputs, batch.targets), batch)  # [B]
+                cotangents = self._cotangents(values, outputs)
+                gradients = record.pull_back(cotangents.unsqueeze(0))
+        if not self._by_layers:
+            return self._one_by_one(batch)
+        return gradients.flatten()[0], values.detach()
+
+    def _checked(self, values: torch.Tensor, batch: Batch) -> torch.Tensor:
+        if values.shape != (batch.size,):
+            raise GradientError(
+                f"the {self.what} is a tensor of shape {list(values.shape)} for {batch.size} "
+                f"examples; expected one number an example, shape [{batch.size}]"
             )
-            self._one_at_a_time = True
-            return gradients_and_values
-        return gradients, values
+        return values
 
-    def _value(
-        self, parameters: dict[str, torch.Tensor], inputs: Any, target: torch.Tensor
-    ) -> torch.Tensor:
-        """Compute the value of one example, whose tensors have no batch dimension."""
-        one = (
-            {name: tensor.unsqueeze(0) for name, tensor in inputs.items()}
-            if isinstance(inputs, dict)
-            else inputs.unsqueeze(0)
-        )
-        outputs = self.model.outputs(parameters, one)  # [1, ...]
-        return self.values(outputs, target.unsqueeze(0)).squeeze(0)
+    def _cotangents(self, values: torch.Tensor, outputs: torch.Tensor) -> torch.Tensor:
+        if not values.requires_grad:  # they do not depend on the outputs
+            return torch.zeros_like(outputs)
+        return torch.autograd.grad(values.sum(), outputs)[0]
 
-    def _loop(self, batch: Batch) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        rows = []
-        for place in range(batch.size):
-            one = batch.select(slice(place, place + 1))
-            parameters = {
-                name: value.detach().requires_grad_()
-                for name, value in self.model.parameters.items()
-            }
-            with torch.enable_grad():
-                outputs = self.model.outputs(parameters, one.inputs)  # [1, ...]
-                value = self.values(outputs, one.targets).squeeze(0)
-                gradients = _gradients(value, list(parameters.values()))
-            rows.append((gradients, value.detach()))
-        stacked = [torch.stack(column) for column in zip(*(row[0] for row in rows), strict=True)]
+    def _one_by_one(self, batch: Batch) -> Part:
+        """Take every example through the model by itself, many of them at once where possible."""
+
+        def value(outputs: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return self.values(outputs, target.unsqueeze(0))  # [1]
+
         names = list(self.model.parameters)
-        return dict(zip(names, stacked, strict=True)), torch.stack([row[1] for row in rows])
+        gradients, values = self._general.differentiate(names, batch, batch.targets, value, 1)
+        return self.model.layout.flatten(gradients, leading=2)[0], values[0]
 
     def _check_finite(self, flat: torch.Tensor, values: torch.Tensor, batch: Batch) -> None:
+        if bool((values + flat.sum(dim=1)).isfinite().all()):  # one that is not makes the sum so
+            return
         finite = values.isfinite() & flat.isfinite().all(dim=1)  # [B]
         if bool(finite.all()):
             return
@@ -152,19 +195,3 @@ class PerExampleGradients:
             f"{what} at example {index}; likely causes: NaN or huge values among its inputs, a "
             "model whose training diverged, or a square root or logarithm at zero"
         )
-
-
-def _gradients(value: torch.Tensor, parameters: list[torch.Tensor]) -> Sequence[torch.Tensor]:
-    if not value.requires_grad:  # it depends on no parameter
-        return [torch.zeros_like(parameter) for parameter in parameters]
-    return torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-
-
-def _join(
-    parts: list[tuple[dict[str, torch.Tensor], torch.Tensor]],
-) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    if len(parts) == 1:
-        return parts[0]
-    names = parts[0][0]
-    gradients = {name: torch.cat([gradients[name] for gradients, _ in parts]) for name in names}
-    return gradients, torch.cat([values for _, values in parts])

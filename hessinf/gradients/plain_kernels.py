@@ -4,12 +4,13 @@ Fused attention and recurrent kernels are written for speed in inference or in t
 derivatives in evaluation mode: the fused encoder layer has no derivative, fused attention has no
 second one, cuDNN's recurrent layers have none in evaluation mode, and the second derivative of the
 fused weight normalisation is wrong (PyTorch 2.13, on the CPU). The plain kernels compute the same
-numbers.
+numbers. Compiled code is run as it was written, since nothing is seen of what happens inside.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,6 +35,16 @@ def unfused_layers(*, recurrent: bool = False) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@contextlib.contextmanager
+def without_compilation() -> Iterator[None]:
+    """Run compiled modules and functions as they were written, where there can be any."""
+    if "torch._dynamo" not in sys.modules:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ from hessinf.data import Dataset, Instance
 from hessinf.data.batching import Batch, batches
 from hessinf.gradients import FunctionalModel, GradientError
 from hessinf.gradients.activation_memory import activation_bytes
-from hessinf.gradients.contract import check_contract
+from hessinf.gradients.contract import check_contract, telling_examples
+from hessinf.interpreters import Exact
 from hessinf.models import CrossEntropy, Objective
 
 
@@ -145,6 +146,63 @@ def test_padding_that_counts_is_noticed_when_examples_are_read_alone() -> None:
         GradientError, match=r"^the loss of training example 1 depends on the other examples of its"
     ):
         check_contract(model, CrossEntropy(), first, data)
+
+
+def ragged(lengths: list[int]) -> Dataset:
+    return Dataset(
+        [
+            Instance(torch.ones(length, dtype=torch.int64), torch.tensor(place % 2), str(place), {})
+            for place, length in enumerate(lengths)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("lengths", "places"),
+    [
+        ([3, 3, 3, 3, 3, 3], [0, 1, 2, 3]),
+        ([3, 3], [0, 1]),
+        ([3, 3, 3, 3, 3, 1, 3, 9, 9], [0, 1, 5, 7]),
+        ([1, 9, 3, 3, 3], [0, 1, 2, 3]),
+        ([3, 3, 3, 3, 1], [0, 1, 2, 4]),
+    ],
+)
+def test_the_shortest_and_the_longest_tell_most(lengths: list[int], places: list[int]) -> None:
+    assert telling_examples(ragged(lengths)).tolist() == places
+
+
+def test_columns_have_one_length() -> None:
+    dataset = Dataset.from_columns(torch.zeros(9, 2), torch.arange(9) % 2)
+    assert telling_examples(dataset).tolist() == [0, 1, 2, 3]
+
+
+def test_a_mask_that_padding_makes_true_is_noticed_however_late_it_comes() -> None:
+    """Masks are padded with False: one that is True where nothing is to be seen is padded wrong."""
+
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(5, 2)
+
+        def forward(self, tokens: torch.Tensor, key_padding_mask: torch.Tensor) -> torch.Tensor:
+            kept = ~key_padding_mask[..., None]
+            return (self.embedding(tokens) * kept).sum(1) / kept.sum(1)
+
+    examples = [
+        Instance(
+            {
+                "tokens": torch.ones(length, dtype=torch.int64),
+                "key_padding_mask": torch.zeros(length, dtype=torch.bool),
+            },
+            torch.tensor(place % 2),
+            str(place),
+        )
+        for place, length in enumerate([3, 3, 3, 3, 3, 3, 2])
+    ]
+    with pytest.raises(
+        GradientError, match=r"^the loss of training example 6 depends on the other"
+    ):
+        Exact(Masked(), examples).fit()
 
 
 def test_losses_that_are_not_finite_are_left_to_the_gradients() -> None:

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from hessinf.data.batching import Batch
-from hessinf.gradients import FunctionalModel, GradientError, PerExampleGradients, per_example
+from hessinf.gradients import FunctionalModel, GradientError, PerExampleGradients
+from hessinf.gradients.layers import capture, general_route
 from hessinf.models import CallableObjective, CrossEntropy
 
-LOOPED = {"lstm", "gru", "branch", "old-function"}
-"""What vmap cannot do."""
+LOOPED = {"lstm", "gru", "branch"}
+"""What neither layers' factors nor vmap can do."""
 
 
 def relative(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -38,7 +39,7 @@ def test_equal_to_one_backward_pass_an_example(
     torch.testing.assert_close(losses.sum(), total.detach(), rtol=1e-12, atol=0)
     assert not gradients.flatten().requires_grad
     assert not losses.requires_grad
-    messages = [r.getMessage() for r in caplog.records if r.name == per_example.__name__]
+    messages = [r.getMessage() for r in caplog.records if r.name.startswith("hessinf.")]
     if case_name in LOOPED:
         (message,) = messages  # said once, not for every batch
         assert message.startswith("the model cannot be differentiated for many examples at once (")
@@ -89,6 +90,20 @@ def test_inputs_that_require_gradients_leave_no_graph() -> None:
     assert not losses.requires_grad
 
 
+@pytest.mark.parametrize(("function", "shape"), [(lambda f: f, [3, 2]), (torch.sum, [])])
+def test_values_that_are_not_one_an_example(function: Any, shape: list[int]) -> None:
+    batch = Batch(torch.randn(3, 2), torch.tensor([0, 1, 1]), torch.arange(3))
+    compute = PerExampleGradients(
+        FunctionalModel(nn.Linear(2, 2)), lambda outputs, _: function(outputs), "training loss"
+    )
+    text = (
+        f"the training loss is a tensor of shape {shape} for 3 examples; expected one number an "
+        "example, shape [3]"
+    )
+    with pytest.raises(GradientError, match=f"^{re.escape(text)}$"):
+        compute(batch)
+
+
 CAUSES = (
     "; likely causes: NaN or huge values among its inputs, a model whose training diverged, or a "
     "square root or logarithm at zero"
@@ -120,31 +135,42 @@ class TestNotFinite:
 
 
 class TestOutOfMemory:
+    @pytest.fixture(params=["mlp", "distances"])
+    def case(self, request: pytest.FixtureRequest, make_case: Callable[[str], Any]) -> Any:
+        """A model whose layers give all, and one with parameters that go the general route."""
+        return make_case(request.param)
+
     @pytest.fixture
-    def sizes(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        """Let vmap have memory for two examples, and note how many it was asked for."""
+    def sizes(self, monkeypatch: pytest.MonkeyPatch, case: Any) -> list[int]:
+        """Have memory for two examples, and note how many were tried."""
         sizes: list[int] = []
-        real = torch.func.vmap
+        real_forward, real_vmap = capture.run_forward, general_route.vmap
+
+        def note(size: int) -> None:
+            sizes.append(size)
+            if size > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.")
+
+        def run_forward(model: FunctionalModel, batch: Batch, **options: Any) -> Any:
+            note(batch.size)
+            return real_forward(model, batch, **options)
 
         def vmap(function: Any, **options: Any) -> Any:
-            def run(parameters: Any, inputs: torch.Tensor, targets: torch.Tensor) -> Any:
-                sizes.append(len(inputs))
-                if len(inputs) > 2:
-                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB.")
-                return real(function, **options)(parameters, inputs, targets)
+            def run(inputs: torch.Tensor, own: torch.Tensor) -> Any:
+                note(len(inputs))
+                return real_vmap(function, **options)(inputs, own)
 
             return run
 
-        monkeypatch.setattr(per_example, "vmap", vmap)
+        if isinstance(case.module, nn.Sequential):
+            monkeypatch.setattr(capture, "run_forward", run_forward)
+        else:
+            monkeypatch.setattr(general_route, "vmap", vmap)
         return sizes
 
     def test_halving_gives_the_same_gradients_and_is_remembered(
-        self,
-        sizes: list[int],
-        make_case: Callable[[str], Any],
-        caplog: pytest.LogCaptureFixture,
+        self, case: Any, sizes: list[int], caplog: pytest.LogCaptureFixture
     ) -> None:
-        case = make_case("mlp")
         compute = PerExampleGradients(case.model, case.objective.losses, "loss")
         with caplog.at_level(logging.WARNING):
             gradients, _ = compute(case.batch)
@@ -158,16 +184,12 @@ class TestOutOfMemory:
         assert sizes[5:] == [2, 2, 1]
 
     def test_one_example_that_does_not_fit(
-        self, monkeypatch: pytest.MonkeyPatch, make_case: Callable[[str], Any]
+        self, case: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def vmap(function: Any, **options: Any) -> Any:
-            def run(*arguments: Any) -> Any:
-                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        def fail(*arguments: Any, **options: Any) -> Any:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
-            return run
-
-        monkeypatch.setattr(per_example, "vmap", vmap)
-        case = make_case("mlp")
+        monkeypatch.setattr(capture, "run_forward", fail)
         with pytest.raises(RuntimeError, match="DefaultCPUAllocator: can't allocate memory"):
             PerExampleGradients(case.model, case.objective.losses, "loss")(case.batch)
 
