@@ -2,12 +2,8 @@
 
 from hessinf.curvature.damping import Damping, RelativeDamping, as_damping, effective_damping
 from hessinf.curvature.errors import CurvatureError
-from hessinf.curvature.inversion import (
-    EigenInversion,
-    ExactInversion,
-    Inversion,
-    PseudoInversion,
-)
+from hessinf.curvature.inversion import ExactInversion, Inversion
+from hessinf.curvature.spectral_inversion import EigenInversion, PseudoInversion
 
 __all__ = [
     "CurvatureError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import torch
 
 from hessinf.curvature.errors import CurvatureError
@@ -15,15 +17,13 @@ ASYMMETRY_ALLOWED = 1e-3
 """Rows and columns come from the same derivatives; more difference than this is a defect."""
 
 
-def require_memory(size: int, bytes_per_number: int, memory_limit: float) -> None:
-    """Refuse a dense matrix that does not fit.
+def require_memory(sizes: Mapping[str, int], memory_limit: float) -> None:
+    """Refuse dense matrices that do not fit.
 
     Parameters
     ----------
-    size
-        P, the number of parameters.
-    bytes_per_number
-        8 for float64.
+    sizes
+        The number of parameters of each block, by its name.
     memory_limit
         In GiB.
 
@@ -32,15 +32,41 @@ def require_memory(size: int, bytes_per_number: int, memory_limit: float) -> Non
     CurvatureError
         Which says how much is needed, and what would fit.
     """
-    needed = MATRICES_HELD * size * size * bytes_per_number / 2**30
-    if needed > memory_limit:
-        fitting = int((memory_limit * 2**30 / MATRICES_HELD / bytes_per_number) ** 0.5)
+    largest = max(sizes, key=lambda name: sizes[name])
+    needed = gibibytes(sizes.values())
+    if needed <= memory_limit:
+        return
+    remedy = (
+        'freeze some with params_to_freeze, raise memory_limit, or use "simple-influence", which '
+        "forms no matrix"
+    )
+    if len(sizes) == 1:
+        size = sizes[largest]
         raise CurvatureError(
             f"a dense matrix of {size:,} × {size:,} parameters needs {needed:,.1f} GiB to form and "
-            f"factorise, memory_limit is {memory_limit:g} GiB, which is enough for {fitting:,} "
-            "parameters; freeze some with params_to_freeze, raise memory_limit, or use "
-            '"simple-influence", which forms no matrix'
+            f"factorise, memory_limit is {memory_limit:g} GiB, which is enough for "
+            f"{fitting(memory_limit):,} parameters; {remedy}"
         )
+    raise CurvatureError(
+        f"the dense matrices of {len(sizes)} blocks need {needed:,.1f} GiB to form and factorise, "
+        f'memory_limit is {memory_limit:g} GiB; the largest, "{largest}", has {sizes[largest]:,} '
+        f"parameters; make blocks smaller, {remedy}"
+    )
+
+
+def gibibytes(sizes: Collection[int]) -> float:
+    """Say what it takes to form and factorise dense float64 matrices one after another.
+
+    Each is kept; one at a time is worked on.
+    """
+    kept = sum(size * size for size in sizes)
+    at_work = (MATRICES_HELD - 1) * max(sizes) ** 2
+    return (kept + at_work) * 8 / 2**30
+
+
+def fitting(memory_limit: float) -> int:
+    """Say how many rows a dense matrix may have, given a memory limit in GiB."""
+    return int((memory_limit * 2**30 / MATRICES_HELD / 8) ** 0.5)
 
 
 def dense_curvature(products: CurvatureProducts, rows_at_once: int, stage: str) -> torch.Tensor:

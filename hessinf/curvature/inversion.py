@@ -1,13 +1,14 @@
-"""Inversions of a damped symmetric matrix: exact, pseudo-inverse, by thresholded eigenvalues."""
+"""Inversions of a damped symmetric matrix, and the exact one."""
 
 from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hessinf.curvature.errors import CurvatureError
-from hessinf.registry import AtLeast, Registrable
+from hessinf.registry import Registrable
+from hessinf.registry.plan import registered_name
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ ROUNDING = 10
 Factors = dict[str, Any]
 """What a factorisation keeps: tensors by name."""
 
+Facts = dict[str, Any]
+"""What results say about a factorisation: counts, such as that of the negative eigenvalues."""
+
 
 class Inversion(Registrable):
     """A way to invert ``C + λI`` for a dense symmetric ``C``."""
@@ -30,7 +34,7 @@ class Inversion(Registrable):
     default_implementation = "exact"
 
     @abstractmethod
-    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, dict[str, Any]]:
+    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, Facts]:
         """Prepare the inverse.
 
         Parameters
@@ -65,6 +69,55 @@ class Inversion(Registrable):
             ``[K, P]``, float64.
         """
 
+    def redamp(self, factors: Factors, damping: float) -> tuple[Factors, Facts]:
+        """Prepare the inverse of the same matrix at another damping.
+
+        Parameters
+        ----------
+        factors
+            From :meth:`factorize`, at any damping. They are left as they are.
+        damping
+            The new λ, which may be negative: a part of the matrix that is a multiple of I.
+
+        Returns
+        -------
+        dict of str to torch.Tensor, dict
+            As from :meth:`factorize`.
+        """
+        raise CurvatureError(
+            f"{self._described} does not keep what another damping needs; fit again, or give it "
+            "a method `redamp`"
+        )
+
+    def half_solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
+        """Map row vectors so that inner products become those of the inverse.
+
+        Parameters
+        ----------
+        factors
+            From :meth:`factorize`.
+        vectors
+            ``[K, P]``, float64.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[K, P]``, float64: ``half(v) · half(w) = vᵀ (C + λI)⁻¹ w``.
+
+        Raises
+        ------
+        CurvatureError
+            When the inverse is not positive semidefinite, so that there is no such map.
+        """
+        raise CurvatureError(
+            f"{self._described} has no vectors whose inner products are those of the inverse; "
+            "give it a method `half_solve`"
+        )
+
+    @property
+    def _described(self) -> str:
+        return f'the inversion "{registered_name(type(self)) or type(self).__name__}"'
+
 
 @Inversion.register("exact")
 class ExactInversion(Inversion):
@@ -73,19 +126,25 @@ class ExactInversion(Inversion):
     Registered as an `Inversion` with name "exact".
 
     LDLᵀ costs half of LU, keeps the symmetry, and tells the number of negative eigenvalues
-    (Sylvester's law of inertia).
+    (Sylvester's law of inertia). Both fill the lower triangle only; the upper one keeps the entries
+    of ``C``, so that another damping costs one more factorisation and no pass over the data.
     """
 
-    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, dict[str, Any]]:
+    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, Facts]:
         """Factorise ``C + λI``; see the base class."""
         size = len(matrix)
         if not bool(matrix.isfinite().all()):
             raise CurvatureError(f"the curvature ({size} × {size}) is not finite")
+        diagonal = matrix.diagonal().clone()  # [P]
         matrix.diagonal().add_(damping)
         factor, info = torch.linalg.cholesky_ex(matrix)
         if int(info) == 0:
             _require_regular(factor.diagonal().square(), size, damping)
-            return {"cholesky": factor}, {"negative_eigenvalues": 0}
+            return (
+                {"cholesky": _with_upper(factor, matrix), "diagonal": diagonal},
+                {"negative_eigenvalues": 0},
+            )
+        del factor
         # On the CPU wherever the matrix lives: solvers on GPUs are missing from many builds.
         packed, pivots, info = torch.linalg.ldl_factor_ex(matrix.cpu())
         eigenvalues = _pivot_eigenvalues(packed, pivots)  # [P]
@@ -99,7 +158,10 @@ class ExactInversion(Inversion):
             size,
             damping,
         )
-        return {"ldl": packed, "pivots": pivots}, {"negative_eigenvalues": negative}
+        return (
+            {"ldl": _with_upper(packed, matrix.cpu()), "pivots": pivots, "diagonal": diagonal},
+            {"negative_eigenvalues": negative},
+        )
 
     def solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Solve with the factorisation; see the base class."""
@@ -110,6 +172,40 @@ class ExactInversion(Inversion):
             factors["ldl"].cpu(), factors["pivots"].cpu(), columns
         )
         return solved.T.to(vectors.device)  # [K, P]
+
+    def redamp(self, factors: Factors, damping: float) -> tuple[Factors, Facts]:
+        """Factorise again; see the base class."""
+        matrix = self.original(factors)
+        return self.factorize(matrix, damping)
+
+    def original(self, factors: Factors) -> torch.Tensor:
+        """Give back the matrix before damping, ``[P, P]``, as it was factorised."""
+        packed = factors["cholesky"] if "cholesky" in factors else factors["ldl"]
+        matrix: torch.Tensor = packed.to(factors["diagonal"].device).triu(1)  # [P, P]
+        matrix = matrix + matrix.T
+        matrix.diagonal().copy_(factors["diagonal"])
+        return matrix
+
+    def half_solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
+        """Solve with the Cholesky factor alone; see the base class."""
+        if "cholesky" not in factors:
+            raise CurvatureError(
+                "the damped curvature has negative eigenvalues, so that scores are no inner "
+                "products; train longer, raise damping, or use a positive semidefinite curvature "
+                "such as Gauss-Newton"
+            )
+        solved: torch.Tensor = torch.linalg.solve_triangular(
+            factors["cholesky"], vectors.T, upper=False
+        )
+        return solved.T  # [K, P]
+
+
+def _with_upper(lower: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """Lay the upper triangle of ``matrix`` above a lower triangular factor; both are used up.
+
+    Row-major, as it is read back from a file: the same bytes of scores either way.
+    """
+    return lower.tril_().add_(matrix.triu_(1)).contiguous()  # [P, P]
 
 
 def _pivot_eigenvalues(packed: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:
@@ -142,137 +238,3 @@ def _require_regular(pivots: torch.Tensor, size: int, damping: float) -> None:
             f"precision (pivots from {smallest:.3g} to {largest:.3g}); raise damping, or use the "
             'inversion "pseudo"'
         )
-
-
-@Inversion.register("pseudo")
-class PseudoInversion(Inversion):
-    """The pseudo-inverse of ``C + λI``: directions with hardly any curvature are left out.
-
-    Registered as an `Inversion` with name "pseudo".
-
-    Parameters
-    ----------
-    threshold
-        Eigenvalues of ``C + λI`` whose magnitude is at most this share of the largest are treated
-        as zero; null for P times the machine precision, as numpy does.
-    """
-
-    def __init__(self, threshold: Annotated[float, AtLeast(0)] | None = None) -> None:
-        self.threshold = threshold
-
-    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, dict[str, Any]]:
-        """Decompose ``C + λI``; see the base class."""
-        eigenvalues, eigenvectors = torch.linalg.eigh(matrix)  # [P], [P, P]
-        damped = eigenvalues + damping  # [P]
-        share = self.threshold
-        if share is None:
-            share = len(matrix) * torch.finfo(matrix.dtype).eps
-        kept = damped.abs() > share * damped.abs().max()  # [P]
-        if not bool(kept.any()):
-            raise CurvatureError(
-                "the damped curvature is zero: nothing is left to invert; raise damping"
-            )
-        inverse = torch.where(kept, 1 / torch.where(kept, damped, 1.0), 0.0)  # [P]
-        return (
-            # Row-major, as it is read back from a file: the same bytes of scores either way.
-            {"eigenvectors": eigenvectors.contiguous(), "inverse_eigenvalues": inverse},
-            {
-                "rank": int(kept.sum()),
-                "negative_eigenvalues": _count_negative(damped[kept]),
-            },
-        )
-
-    def solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
-        """Multiply in the eigenbasis; see the base class."""
-        return _in_eigenbasis(factors, vectors)
-
-
-@Inversion.register("eigen")
-class EigenInversion(Inversion):
-    """The inverse with eigenvalues of ``C`` mended first: negative ones, and those too small.
-
-    Registered as an `Inversion` with name "eigen".
-
-    Parameters
-    ----------
-    threshold
-        Eigenvalues of C below this are too small.
-    kind
-        Whether the threshold is absolute or a share of the largest eigenvalue.
-    small
-        What becomes of those too small: raised to the threshold ("clamp") or left out of the
-        inverse ("drop").
-    negative
-        What becomes of negative ones before that: "clamp" to zero, "flip" the sign, or "keep".
-    """
-
-    def __init__(
-        self,
-        threshold: Annotated[float, AtLeast(0)] = 0.0,
-        kind: Literal["absolute", "relative"] = "absolute",
-        small: Literal["clamp", "drop"] = "clamp",
-        negative: Literal["clamp", "flip", "keep"] = "clamp",
-    ) -> None:
-        self.threshold = threshold
-        self.kind = kind
-        self.small = small
-        self.negative = negative
-
-    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, dict[str, Any]]:
-        """Decompose C and mend its eigenvalues; see the base class."""
-        eigenvalues, eigenvectors = torch.linalg.eigh(matrix)  # [P], [P, P]
-        mended = eigenvalues
-        if self.negative == "clamp":
-            mended = eigenvalues.clamp(min=0.0)  # [P]
-        elif self.negative == "flip":
-            mended = eigenvalues.abs()  # [P]
-        threshold = self.threshold
-        if self.kind == "relative":
-            threshold *= float(mended.abs().max())
-        too_small = mended.abs() < threshold  # [P]
-        if self.small == "clamp":
-            bound = torch.full_like(mended, threshold)  # [P]
-            bound = torch.where(mended < 0, -bound, bound)  # [P]
-            mended = torch.where(too_small, bound, mended)  # [P]
-        damped = mended + damping  # [P]
-        kept = torch.ones_like(too_small) if self.small == "clamp" else ~too_small  # [P]
-        if not bool(kept.any()):
-            raise CurvatureError(
-                f"all {len(kept)} eigenvalues are below the threshold {threshold:g}: nothing is "
-                'left to invert; lower the threshold, or choose small: "clamp"'
-            )
-        rounding = (
-            ROUNDING * len(matrix) * torch.finfo(matrix.dtype).eps * float(damped.abs().max())
-        )
-        zeros = int((damped[kept].abs() <= rounding).sum())
-        if zeros:
-            raise CurvatureError(
-                f"{zeros} of {len(kept)} eigenvalues are zero to working precision after mending "
-                f"(threshold {threshold:g}, damping {damping:g}); raise one of the two"
-            )
-        inverse = torch.where(kept, 1 / torch.where(kept, damped, 1.0), 0.0)  # [P]
-        return (
-            # Row-major, as it is read back from a file: the same bytes of scores either way.
-            {"eigenvectors": eigenvectors.contiguous(), "inverse_eigenvalues": inverse},
-            {
-                "rank": int(kept.sum()),
-                "negative_eigenvalues": _count_negative(eigenvalues),
-                "mended_eigenvalues": int((mended != eigenvalues).sum()),
-            },
-        )
-
-    def solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
-        """Multiply in the eigenbasis; see the base class."""
-        return _in_eigenbasis(factors, vectors)
-
-
-def _count_negative(eigenvalues: torch.Tensor) -> int:
-    """Count the eigenvalues that are negative beyond rounding."""
-    rounding = len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps * eigenvalues.abs().max()
-    return int((eigenvalues < -rounding).sum())
-
-
-def _in_eigenbasis(factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
-    basis: torch.Tensor = factors["eigenvectors"]  # [P, P]
-    inverse: torch.Tensor = factors["inverse_eigenvalues"]  # [P]
-    return ((vectors @ basis) * inverse) @ basis.T  # [K, P]

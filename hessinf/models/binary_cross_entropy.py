@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, examples_with_targets
+from hessinf.models.objective import Objective, at_least_single, examples_with_targets
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class BinaryCrossEntropy(Objective):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the loss of every example, ``[B]``."""
+        outputs = at_least_single(outputs)
         terms = functional.binary_cross_entropy_with_logits(
             outputs,
             self._like_outputs(outputs, targets),
@@ -68,12 +69,13 @@ class BinaryCrossEntropy(Objective):
         self, outputs: torch.Tensor, targets: torch.Tensor
     ) -> torch.Tensor:
         """Compute ``diag √(w p (1 - p))``, ``[B, 1, T, T]``; ``w`` belongs to positives."""
+        given, outputs = outputs.dtype, at_least_single(outputs)
         labels = self._like_outputs(outputs, targets)
         curvature = outputs.sigmoid() * (-outputs).sigmoid()  # [B, T]
         pos_weight = self._pos_weight(outputs)
         if pos_weight is not None:
             curvature = curvature * (1 + (pos_weight - 1) * labels)
-        return torch.diag_embed(curvature.sqrt().reshape(outputs.shape[0], 1, -1))
+        return torch.diag_embed(curvature.sqrt().reshape(outputs.shape[0], 1, -1)).to(given)
 
     def out_features(self, dataset: Dataset) -> int:
         """Say how many labels an example has."""
@@ -118,6 +120,7 @@ class BinaryCrossEntropy(Objective):
 
     def log_probabilities(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the log-probability of the target, summed over labels, ``[B]``."""
+        outputs = at_least_single(outputs)
         labels = self._like_outputs(outputs, targets)
         terms = functional.binary_cross_entropy_with_logits(outputs, labels, reduction="none")
         return -_sum_labels(terms)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, examples_with_targets
+from hessinf.models.objective import Objective, at_least_single, examples_with_targets
 from hessinf.registry import Between
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -65,6 +65,7 @@ class CrossEntropy(Objective):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the loss of every example, ``[B]``."""
+        outputs = at_least_single(outputs)
         classes, mask = self._classes(outputs, targets)  # [B, S], [B, S]
         log_probabilities = outputs.log_softmax(-1)  # [B, S, C]
         weighted = self._class_weights(outputs) * log_probabilities  # [B, S, C]
@@ -96,6 +97,7 @@ class CrossEntropy(Objective):
         so that the position's factor is ``s = Σ_c t_c w_c``, divided by the number of positions
         where the example takes their mean.
         """
+        given, outputs = outputs.dtype, at_least_single(outputs)
         classes, mask = self._classes(outputs, targets)  # [B, S], [B, S]
         weights = self._class_weights(outputs).expand(outputs.shape)  # [B, S, C]
         scale = (1 - self.label_smoothing) * _pick(weights, classes)  # [B, S]
@@ -110,7 +112,7 @@ class CrossEntropy(Objective):
         positions, number_of_classes = math.prod(outputs.shape[1:-1]), outputs.shape[-1]
         return square_roots.reshape(
             outputs.shape[0], positions, number_of_classes, number_of_classes
-        )
+        ).to(given)
 
     def out_features(self, dataset: Dataset) -> int:
         """Say how many classes the data have."""
@@ -153,6 +155,7 @@ class CrossEntropy(Objective):
 
     def margins(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the target's logit minus the log-sum-exp of the others, ``[B]``."""
+        outputs = at_least_single(outputs)
         classes, mask = self._classes(outputs, targets)
         is_target = torch.arange(outputs.shape[-1], device=outputs.device) == classes.unsqueeze(-1)
         others = outputs.masked_fill(is_target, -torch.inf).logsumexp(-1)  # [B, S]
@@ -160,6 +163,7 @@ class CrossEntropy(Objective):
 
     def log_probabilities(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the log-probability of the target, ``[B]``."""
+        outputs = at_least_single(outputs)
         classes, mask = self._classes(outputs, targets)
         return self._reduce(_pick(outputs.log_softmax(-1), classes), mask)
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, examples_with_targets
+from hessinf.models.objective import Objective, at_least_single, examples_with_targets
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class MeanSquaredError(Objective):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the loss of every example, ``[B]``."""
+        outputs = at_least_single(outputs)
         squares = (outputs - self._like_outputs(outputs, targets)).square()
         squares = squares.reshape(outputs.shape[0], -1)  # [B, T]
         return squares.sum(1) / self._divisor(outputs)

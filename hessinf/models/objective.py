@@ -55,7 +55,7 @@ class Objective(Registrable):
         Returns
         -------
         torch.Tensor
-            ``[B]``, differentiable in ``outputs``.
+            ``[B]``, differentiable in ``outputs``; float32 where these are of half precision.
         """
 
     def sample_targets(
@@ -215,6 +215,16 @@ class Objective(Registrable):
         """The objective's name, for messages."""
         name = registered_name(type(self))
         return f"the objective {type(self).__name__}" if name is None else f'the objective "{name}"'
+
+
+def at_least_single(outputs: torch.Tensor) -> torch.Tensor:
+    """Widen half-precision outputs to float32, as autocast does for losses.
+
+    Where a model is sure, a loss is the small difference of large numbers, and half precision
+    leaves nothing of it or of its gradient.
+    """
+    half = outputs.dtype in (torch.bfloat16, torch.float16)
+    return outputs.float() if half else outputs
 
 
 def examples_with_targets(dataset: Dataset) -> Iterator[tuple[str, torch.Tensor]]:

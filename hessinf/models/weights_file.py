@@ -23,7 +23,7 @@ NESTED_STATE_DICTS = ("state_dict", "model_state_dict", "model")
 """Where training scripts keep the weights beside an optimizer's state."""
 
 
-def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
+def load_weights(module: nn.Module, path: Path, *, trust: bool | None = False) -> None:
     """Read a file of weights into a module.
 
     Parameters
@@ -34,7 +34,8 @@ def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
         A ``.safetensors`` file, or a checkpoint that ``torch.save`` wrote: a state dict, or a dict
         with one under "state_dict", "model_state_dict" or "model".
     trust
-        Whether a checkpoint may run code as it loads.
+        Whether a checkpoint may run code as it loads; None where nobody can say so, for the
+        message.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def load_weights(module: nn.Module, path: Path, *, trust: bool = False) -> None:
     module.load_state_dict(weights)
 
 
-def read_weights(path: Path, *, trust: bool = False) -> dict[str, Any]:
+def read_weights(path: Path, *, trust: bool | None = False) -> dict[str, Any]:
     """Read a state dict from a file, on the CPU."""
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
@@ -69,10 +70,12 @@ def read_weights(path: Path, *, trust: bool = False) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         if trust or not _needs_trust(error):
             raise ModelError(_unreadable(path, error)) from error
+        remedy = "save a state dict instead"
+        if trust is not None:
+            remedy += ', or say "trust": true if you trust the file as you trust a program'
         raise ModelError(
             f'the weights file "{path}" holds more than tensors, and loading it would run code '
-            'from the file; save a state dict instead, or say "trust": true if you trust the file '
-            "as you trust a program"
+            f"from the file; {remedy}"
         ) from error
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         raise ModelError(_unreadable(path, error)) from error

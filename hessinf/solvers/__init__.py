@@ -1,7 +1,39 @@
-"""Iterative solvers over a linear operator."""
+"""Iterative solvers and low ranks of a linear operator."""
 
-from hessinf.solvers.errors import DivergenceError
+from hessinf.solvers.block_conjugate_gradient import block_conjugate_gradient
+from hessinf.solvers.conjugate_gradient import conjugate_gradient
+from hessinf.solvers.errors import DivergenceError, NegativeCurvatureError, SolverError
+from hessinf.solvers.iterative_refinement import Solution
+from hessinf.solvers.jacobi_preconditioner import JacobiPreconditioner
+from hessinf.solvers.kronecker_preconditioner import EkfacPreconditioner, KfacPreconditioner
+from hessinf.solvers.lanczos import RitzPairs, lanczos
 from hessinf.solvers.largest_eigenvalue import largest_eigenvalue
 from hessinf.solvers.lissa import allennlp_recursion, lissa
+from hessinf.solvers.low_rank import LowRank
+from hessinf.solvers.nystroem import nystroem
+from hessinf.solvers.nystroem_preconditioner import NystroemPreconditioner
+from hessinf.solvers.preconditioner import Preconditioner
+from hessinf.solvers.trace import Trace, estimate_trace
 
-__all__ = ["DivergenceError", "allennlp_recursion", "largest_eigenvalue", "lissa"]
+__all__ = [
+    "DivergenceError",
+    "EkfacPreconditioner",
+    "JacobiPreconditioner",
+    "KfacPreconditioner",
+    "LowRank",
+    "NegativeCurvatureError",
+    "NystroemPreconditioner",
+    "Preconditioner",
+    "RitzPairs",
+    "Solution",
+    "SolverError",
+    "Trace",
+    "allennlp_recursion",
+    "block_conjugate_gradient",
+    "conjugate_gradient",
+    "estimate_trace",
+    "lanczos",
+    "largest_eigenvalue",
+    "lissa",
+    "nystroem",
+]

@@ -7,12 +7,16 @@ with hardly any share of its eigenvector when there are many parameters, seems t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
+from hessinf.runtime.lazy_import import lazy_import
 
-Product = Callable[[torch.Tensor], torch.Tensor]
-"""From row vectors ``[K, P]`` to their products with a symmetric matrix, ``[K, P]``."""
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf.solvers.product import Product
+else:
+    torch = lazy_import("torch")
 
 
 def largest_eigenvalue(
@@ -20,7 +24,7 @@ def largest_eigenvalue(
     size: int,
     *,
     generator: torch.Generator,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
     device: str | torch.device = "cpu",
     steps: int = 30,
     tolerance: float = 1e-2,
@@ -36,7 +40,7 @@ def largest_eigenvalue(
     generator
         Draws the start, on the CPU.
     dtype, device
-        Of the vectors.
+        Of the vectors; float64 when left out.
     steps
         At most this many products; as many vectors are kept.
     tolerance
@@ -48,6 +52,7 @@ def largest_eigenvalue(
         The largest magnitude of a Ritz value: a lower bound on the largest magnitude of an
         eigenvalue, up to rounding. NaN or infinity where a product is not finite.
     """
+    dtype = dtype or torch.float64
     vector = torch.randn(1, size, generator=generator, dtype=torch.float64).to(device, dtype)
     basis = vector / vector.norm()  # [1, P], orthonormal rows
     diagonal: list[float] = []

@@ -11,11 +11,15 @@ the last one, at the same cost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
+from hessinf.runtime.lazy_import import lazy_import
 from hessinf.solvers.errors import DivergenceError
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = lazy_import("torch")
 
 STEPS_BETWEEN_CHECKS = 20
 """How often the iterates are looked at: on a GPU, a look waits for everything before it."""

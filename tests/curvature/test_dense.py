@@ -80,14 +80,27 @@ def test_not_finite() -> None:
 
 
 def test_memory() -> None:
-    require_memory(1000, 8, 1.0)
+    require_memory({"all": 1000}, 1.0)
     text = (
         "a dense matrix of 100,000 × 100,000 parameters needs 298.0 GiB to form and factorise, "
         "memory_limit is 4 GiB, which is enough for 11,585 parameters; freeze some with "
         'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
     )
     with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
-        require_memory(100_000, 8, 4.0)
-    require_memory(11_585, 8, 4.0)
+        require_memory({"all": 100_000}, 4.0)
+    require_memory({"all": 11_585}, 4.0)
     with pytest.raises(CurvatureError):
-        require_memory(11_586, 8, 4.0)
+        require_memory({"all": 11_586}, 4.0)
+
+
+def test_memory_of_blocks() -> None:
+    sizes = {"small": 3_000, "large": 10_000, "middle": 5_000}
+    # What is kept of each, and three more of the largest: 434e6 numbers of 8 bytes.
+    require_memory(sizes, 3.24)
+    text = (
+        "the dense matrices of 3 blocks need 3.2 GiB to form and factorise, memory_limit is 3.2 "
+        'GiB; the largest, "large", has 10,000 parameters; make blocks smaller, freeze some with '
+        'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
+    )
+    with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
+        require_memory(sizes, 3.2)

@@ -190,3 +190,117 @@ class TestEigen:
         )
         with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
             EigenInversion(9.0, small="drop").factorize(symmetric(list(self.eigenvalues)), 0.0)
+
+
+class TestAnotherDamping:
+    """Factors at one λ give those at another, without the matrix."""
+
+    inversions = (
+        ExactInversion(),
+        PseudoInversion(),
+        PseudoInversion(threshold=0.2),
+        EigenInversion(),
+        EigenInversion(0.3, small="drop", negative="flip"),
+    )
+
+    @pytest.mark.parametrize("inversion", inversions)
+    @pytest.mark.parametrize("eigenvalues", [[0.2, 1.0, 2.0, 5.0], [-3.0, -0.4, 0.5, 2.0, 4.0]])
+    @pytest.mark.parametrize("damping", [1e-6, 0.7, -0.1])
+    def test_equals_a_new_factorisation(
+        self, inversion: Inversion, eigenvalues: list[float], damping: float
+    ) -> None:
+        matrix = symmetric(eigenvalues)
+        factors, _ = inversion.factorize(matrix.clone(), 0.05)
+        before = {name: value.clone() for name, value in factors.items()}
+        redamped, facts = inversion.redamp(factors, damping)
+        eye = torch.eye(len(matrix), dtype=torch.float64)
+        expected, expected_facts = solve(inversion, matrix, damping)
+        np.testing.assert_allclose(
+            inversion.solve(redamped, eye).numpy(), expected, rtol=1e-12, atol=1e-13
+        )
+        assert facts == expected_facts
+        for name, value in factors.items():
+            assert torch.equal(value, before[name]), "the factors at the first λ have changed"
+
+    def test_a_chain_of_them_loses_nothing(self) -> None:
+        """The matrix is kept to the bit, whether Cholesky or LDLᵀ has factorised it."""
+        matrix = symmetric([-1.0, 0.3, 2.0, 4.0])
+        inversion = ExactInversion()
+        factors, facts = inversion.factorize(matrix.clone(), 0.0)
+        assert facts["negative_eigenvalues"] == 1
+        for damping in (2.0, 1e-8, 5.0, 0.0):
+            factors, _ = inversion.redamp(factors, damping)
+            assert torch.equal(inversion.original(factors), matrix)
+
+    def test_an_inversion_without_it_says_so(self) -> None:
+        class Fixed(ExactInversion):
+            redamp = Inversion.redamp
+            half_solve = Inversion.half_solve
+
+        text = (
+            'the inversion "Fixed" does not keep what another damping needs; fit again, or give it '
+            "a method `redamp`"
+        )
+        with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
+            Fixed().redamp({}, 1.0)
+        text = (
+            'the inversion "Fixed" has no vectors whose inner products are those of the inverse; '
+            "give it a method `half_solve`"
+        )
+        with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
+            Fixed().half_solve({}, torch.eye(2))
+
+
+class TestHalf:
+    """Vectors whose inner products are those of the inverse."""
+
+    @pytest.mark.parametrize(
+        "inversion",
+        [
+            ExactInversion(),
+            PseudoInversion(threshold=0.2),
+            EigenInversion(0.6, small="drop"),
+            EigenInversion(0.6),
+        ],
+    )
+    def test_inner_products(self, inversion: Inversion) -> None:
+        matrix = symmetric([0.2, 0.5, 2.0, 5.0])
+        factors, _ = inversion.factorize(matrix.clone(), 0.1)
+        generator = torch.Generator().manual_seed(0)
+        left, right = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+        found = inversion.half_solve(factors, left) @ inversion.half_solve(factors, right).T
+        expected = left @ inversion.solve(factors, right).T
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
+
+    def test_indefinite_matrices_have_none(self) -> None:
+        matrix = symmetric([-2.0, -1.0, 3.0])
+        exact, _ = ExactInversion().factorize(matrix.clone(), 0.1)
+        text = (
+            "the damped curvature has negative eigenvalues, so that scores are no inner products; "
+            "train longer, raise damping, or use a positive semidefinite curvature such as "
+            "Gauss-Newton"
+        )
+        with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
+            ExactInversion().half_solve(exact, matrix)
+        pseudo, _ = PseudoInversion().factorize(matrix.clone(), 0.1)
+        text = (
+            "2 eigenvalues of the inverse are negative, so that scores are no inner products; "
+            "raise damping, use a positive semidefinite curvature such as Gauss-Newton, or the "
+            'inversion {"type": "eigen", "negative": "clamp"}'
+        )
+        with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
+            PseudoInversion().half_solve(pseudo, matrix)
+
+
+@pytest.mark.parametrize("inversion", [PseudoInversion(0.3), EigenInversion(0.6, small="drop")])
+def test_eigenvalues_that_occur_often_are_counted_so(
+    inversion: PseudoInversion | EigenInversion,
+) -> None:
+    several = [-2.0, 0.1, 0.1, 0.1, 3.0, 3.0]
+    once = torch.tensor([-2.0, 0.1, 3.0], dtype=torch.float64)
+    counts = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
+    found, facts = inversion.invert_eigenvalues(once, 0.05, counts)
+    every = torch.tensor(several, dtype=torch.float64)
+    expected, expected_facts = inversion.invert_eigenvalues(every, 0.05)
+    assert facts == expected_facts
+    assert found.tolist() == expected[[0, 1, 4]].tolist()

@@ -1,0 +1,131 @@
+"""Rows of the Gauss-Newton matrix as the dual form uses them: in factors where layers have them.
+
+A row of a layer's matrix is ``Σ_s g_s ⊗ a_s``. The inner product of two is
+``Σ_st (g_s · g'_t)(a_s · a'_t)``, and its product with a matrix V is ``Σ_s g_sᵀ V a_s``: nothing of
+the size of the matrix is made for a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from hessinf.curvature.layer_factors import LayerFactors
+from hessinf.gradients.layers import MatrixUnit
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Which parameters of θ rows have in factors, and which in full.
+
+    Parameters
+    ----------
+    units
+        The matrices in factors.
+    names
+        The parameters in full.
+    """
+
+    units: tuple[MatrixUnit, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowFactors:
+    """K rows of each of B examples; zero where an example has fewer.
+
+    Parameters
+    ----------
+    layout
+        What is in factors.
+    places
+        Where the rows that are there lie among all M, ``[m]``.
+    present
+        Which these are, ``[B, K]``.
+    matrices
+        Factors ``[K, B, S, O]`` and ``[B, S, I]``, float64, in the order of the layout; None where
+        these examples do not use the matrix.
+    full
+        The other parameters: ``[B · K, W]``, float64.
+    """
+
+    layout: RowLayout
+    places: torch.Tensor
+    present: torch.Tensor
+    matrices: tuple[LayerFactors | None, ...]
+    full: torch.Tensor
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it holds."""
+        return self.full.numel() + sum(x.numbers for x in self.matrices if x is not None)
+
+    def gram(self, other: RowFactors) -> torch.Tensor:
+        """Multiply with other rows: ``[m, m']``."""
+        shape = (*self.present.shape, *other.present.shape)
+        total = (self.full @ other.full.T).view(shape)  # [B, K, B', K']
+        for left, right in zip(self.matrices, other.matrices, strict=True):
+            if left is not None and right is not None:
+                total += _inner_products(left, right)
+        return total.flatten(2)[self.present][:, other.present.flatten()]
+
+    def project(
+        self, matrices: Mapping[MatrixUnit, torch.Tensor], full: torch.Tensor
+    ) -> torch.Tensor:
+        """Multiply with vectors.
+
+        Parameters
+        ----------
+        matrices
+            The vectors as matrices, ``[Q, O, I]`` each.
+        full
+            Their other entries, ``[Q, W]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[Q, m]``.
+        """
+        count = len(full)
+        total = (full @ self.full.T).view(count, *self.present.shape)  # [Q, B, K]
+        for unit, factors in zip(self.layout.units, self.matrices, strict=True):
+            if factors is not None:
+                pushed = torch.einsum("qoi,bsi->bqso", matrices[unit], factors.columns)
+                rows = factors.rows.permute(1, 2, 3, 0).flatten(1, 2)  # [B, S O, K]
+                total += (pushed.flatten(2) @ rows).transpose(0, 1)
+        return total[:, self.present]
+
+    def combine(
+        self, weights: torch.Tensor, matrices: Mapping[MatrixUnit, torch.Tensor], full: torch.Tensor
+    ) -> None:
+        """Add weighted sums of the rows to vectors, in place.
+
+        Parameters
+        ----------
+        weights
+            ``[Q, m]``.
+        matrices, full
+            The vectors: matrices ``[Q, O, I]`` and the other entries ``[Q, W]``.
+        """
+        spread = weights.new_zeros(len(weights), *self.present.shape)  # [Q, B, K]
+        spread[:, self.present] = weights
+        full += spread.flatten(1) @ self.full
+        for unit, factors in zip(self.layout.units, self.matrices, strict=True):
+            if factors is not None:
+                rows = factors.rows.permute(1, 0, 2, 3).flatten(2)  # [B, K, S O]
+                shape = (len(rows), len(weights), *factors.rows.shape[2:])
+                pulled = (spread.transpose(0, 1) @ rows).view(shape)  # [B, Q, S, O]
+                by_position = pulled.permute(1, 3, 0, 2).flatten(2)  # [Q, O, B S]
+                matrices[unit].add_(by_position @ factors.columns.flatten(0, 1))
+
+
+def _inner_products(left: LayerFactors, right: LayerFactors) -> torch.Tensor:
+    """Multiply the rows of a matrix with others: ``[B, K, B', K']``."""
+    left_shape, right_shape = left.rows.shape[:3], right.rows.shape[:3]  # K, B, S
+    inputs = left.columns.flatten(0, 1) @ right.columns.flatten(0, 1).T  # [B S, B' S']
+    gradients = left.rows.flatten(0, 2) @ right.rows.flatten(0, 2).T  # [K B S, K' B' S']
+    products = gradients.view(*left_shape, *right_shape)
+    products = products * inputs.view(*left_shape[1:], 1, *right_shape[1:])
+    return products.sum(dim=(2, 5)).permute(1, 0, 3, 2)
