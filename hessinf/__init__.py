@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from hessinf.errors import HessinfError
     from hessinf.execution import Executor
     from hessinf.gradients import Gradients
-    from hessinf.interpreters import InfluenceInterpreter, InterpreterError
+    from hessinf.interpreters import ByField, ById, InfluenceInterpreter, InterpreterError
+    from hessinf.interpreters.query_factors import InfluenceFactors
     from hessinf.models import (
         Measurement,
         Model,
@@ -39,13 +40,15 @@ if TYPE_CHECKING:
         import_plugins,
     )
     from hessinf.runtime.lazy_import import lazy_import
-    from hessinf.scores import Influence, Interpretation, Query
+    from hessinf.scores import GroupInfluence, Influence, Interpretation, Query
     from hessinf.training import Optimizer, Trainer, TrainingRecord
 
 _WHERE = {
     "Above": "hessinf.registry",
     "AtLeast": "hessinf.registry",
     "Between": "hessinf.registry",
+    "ByField": "hessinf.interpreters",
+    "ById": "hessinf.interpreters",
     "ConfigError": "hessinf.registry",
     "Damping": "hessinf.curvature",
     "DataError": "hessinf.data",
@@ -53,8 +56,10 @@ _WHERE = {
     "DatasetReader": "hessinf.data",
     "Executor": "hessinf.execution",
     "Gradients": "hessinf.gradients",
+    "GroupInfluence": "hessinf.scores",
     "HessinfError": "hessinf.errors",
     "Influence": "hessinf.scores",
+    "InfluenceFactors": "hessinf.interpreters.query_factors",
     "InfluenceInterpreter": "hessinf.interpreters",
     "Instance": "hessinf.data",
     "Interpretation": "hessinf.scores",
@@ -82,6 +87,8 @@ __all__ = [
     "Above",
     "AtLeast",
     "Between",
+    "ByField",
+    "ById",
     "ConfigError",
     "Damping",
     "DataError",
@@ -89,8 +96,10 @@ __all__ = [
     "DatasetReader",
     "Executor",
     "Gradients",
+    "GroupInfluence",
     "HessinfError",
     "Influence",
+    "InfluenceFactors",
     "InfluenceInterpreter",
     "Instance",
     "Interpretation",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from hessinf.commands.run import (
     choose_device,
@@ -25,8 +27,12 @@ from hessinf.commands.run_directory import RunDirectory, is_complete
 from hessinf.commands.stages import Stage, Stages
 from hessinf.data import Dataset
 from hessinf.interpreters import InfluenceInterpreter
-from hessinf.interpreters.query_scoring import interpret_block
+from hessinf.interpreters.diagnostics import applied_damping, gradient_routes
+from hessinf.interpreters.group_scoring import GroupSums, require_rest
+from hessinf.interpreters.groups import Groups, find_groups
+from hessinf.interpreters.query_scoring import ScoreSink, interpret_block
 from hessinf.runtime.progress import bar
+from hessinf.scores import Interpretation
 from hessinf.scores.interpretation_store import PUBLISHED, SHARDS, InterpretationStore
 from hessinf.scores.score_matrix import ScoreMatrix, require_zarr
 
@@ -93,6 +99,7 @@ def interpret(
         data = read_data(config, test=True)
         assert data.test is not None
         stage.examples = len(data.train) + len(data.test)
+        groups = _groups(config, data.train)
     with (
         run_directory(target, checked, config, data, device) as folder,
         metrics_of_failure(folder, stages),
@@ -106,7 +113,7 @@ def interpret(
         store = InterpretationStore(folder)
         try:
             with stages.stage("interpreting", 0) as stage:
-                _interpret_all(config, interpreter, data.test, store, stage)
+                _interpret_all(config, interpreter, data.test, groups, store, stage)
         finally:
             store.publish()
         metrics = _metrics(interpreter, training, data.train, data.test, store)
@@ -123,6 +130,7 @@ def _interpret_all(
     config: RunConfig,
     interpreter: InfluenceInterpreter,
     queries: Dataset,
+    groups: Groups | None,
     store: InterpretationStore,
     stage: Stage,
 ) -> None:
@@ -148,12 +156,38 @@ def _interpret_all(
         shown.update(finished)
         for start, stop in left:
             scores = contextlib.nullcontext() if matrix is None else matrix.block(start)
-            with scores as sink:
-                found = interpret_block(interpreter, queries, start, stop, config.top_k, sink)
-            store.add(start, stop, found)
+            sums = None if groups is None else GroupSums(interpreter, groups, stop - start)
+            with scores as block:
+                sinks = [sink for sink in (block, sums) if sink is not None]
+                found = interpret_block(
+                    interpreter, queries, start, stop, config.top_k, _to_all(sinks)
+                )
+            store.add(start, stop, found if sums is None else _with_groups(found, sums))
             assert stage.examples is not None
             stage.examples += stop - start
             shown.update(stop - start)
+
+
+def _groups(config: RunConfig, train: Dataset) -> Groups | None:
+    """Find the groups that the config asks for, before a long run."""
+    if config.groups is None:
+        return None
+    groups = find_groups(config.groups, train)
+    require_rest(groups, len(train))
+    return groups
+
+
+def _to_all(sinks: Sequence[ScoreSink]) -> ScoreSink:
+    def pass_on(first_index: int, scores: torch.Tensor) -> None:
+        for sink in sinks:
+            sink(first_index, scores)
+
+    return pass_on
+
+
+def _with_groups(found: list[Interpretation], sums: GroupSums) -> list[Interpretation]:
+    influence = sums.influence()
+    return [replace(one, groups=tuple(influence.to_json(row))) for row, one in enumerate(found)]
 
 
 def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
@@ -178,7 +212,7 @@ def _metrics(
         "interpreter": type(interpreter).registered_name(),
         "queries": len(queries),
         "training_examples": len(train),
-        "damping": getattr(interpreter, "damping_", None),
+        "damping": applied_damping(interpreter),
         "parameters": {"covered": model.layout.size, "share": model.coverage},
         "training_reduction": interpreter.training_reduction,
         "training": training or None,
@@ -193,6 +227,11 @@ def _metrics(
         found = [row[count] for row in diagnostics if count in row]
         if found:
             metrics[count] = max(found)
+    routes = gradient_routes(interpreter)
+    if routes is not None:
+        metrics["gradient_routes"] = routes
+    if interpreter.checkpoints:
+        metrics["checkpoints"] = list(interpreter.checkpoints)
     if train.flipped is not None:
         metrics["flipped_labels"] = list(train.flipped)
     return metrics

@@ -17,9 +17,14 @@ from hessinf.commands.run_directory import read_provenance, write_provenance
 from hessinf.data import Dataset
 from hessinf.errors import HessinfError
 from hessinf.registry import imported_plugins
+from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import torch
+
+    from hessinf.models import checkpoint
+else:
+    checkpoint = lazy_import("hessinf.models.checkpoint")
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +44,7 @@ def provenance(
     checked: CheckedConfig, train: Dataset, test: Dataset | None, device: torch.device, seed: int
 ) -> dict[str, Any]:
     """Describe a run, for ``provenance.json``."""
-    return {
+    facts = {
         "hessinf": _version("hessinf"),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": shlex.join(sys.argv),
@@ -64,6 +69,10 @@ def provenance(
         },
         "model": None,
     }
+    checkpoints = checked.resolved()["interpreter"].get("checkpoints")
+    if checkpoints:
+        facts["checkpoints"] = {path: _checkpoint_sha256(path) for path in checkpoints}
+    return facts
 
 
 def continued(earlier: dict[str, Any], now: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -96,6 +105,7 @@ def continued(earlier: dict[str, Any], now: dict[str, Any], folder: Path) -> dic
                 "replace the run (-f)"
             )
         data[split] = facts
+    checkpoints = _unchanged_checkpoints(earlier, now, folder)
     then, present = _surroundings(earlier), _surroundings(now)
     for what in present:
         if then.get(what) != present[what]:
@@ -105,7 +115,30 @@ def continued(earlier: dict[str, Any], now: dict[str, Any], folder: Path) -> dic
                 *(folder, what, then.get(what), present[what]),
             )
     attempt = {name: now[name] for name in ATTEMPT}
-    return {**earlier, "data": data, "resumed": [*earlier.get("resumed", []), attempt]}
+    resumed = [*earlier.get("resumed", []), attempt]
+    return {**earlier, "data": data, **checkpoints, "resumed": resumed}
+
+
+def _unchanged_checkpoints(
+    earlier: dict[str, Any], now: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    """Return the hashes of checkpoints, by their key; refuse those that have changed."""
+    if "checkpoints" not in now:
+        return {}
+    before = earlier.get("checkpoints") or {}
+    for path, digest in now["checkpoints"].items():
+        if before.get(path) not in (None, digest):
+            what = "is not there any more" if digest is None else "has changed"
+            raise ChangedDataError(
+                f'the checkpoint "{path}" {what} since the run in {folder} was started; put the '
+                "earlier one back, or replace the run (-f)"
+            )
+    return {"checkpoints": now["checkpoints"]}
+
+
+def _checkpoint_sha256(path: str) -> str | None:
+    file = checkpoint.checkpoint_weights(path)
+    return _sha256(file) if file.is_file() else None
 
 
 def _surroundings(facts: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from hessinf.data import DatasetReader
 from hessinf.execution import Executor
 from hessinf.interpreters import InfluenceInterpreter
+from hessinf.interpreters.groups import GroupsConfig
 from hessinf.models import Measurement, Model, Objective
 from hessinf.registry import (
     AtLeast,
@@ -92,6 +93,9 @@ class RunConfig:
         Where work over shards of the training data runs.
     top_k
         How many helpful and how many harmful examples are kept for each query.
+    groups
+        Groups of training examples, whose influence is given with each query: "label", {"field":
+        "row.sex"}, {"id_pattern": "^([a-z]+)-"}, or training indices by name or as lists.
     scores
         "zarr" keeps the whole Q × N matrix of scores beside the results; null keeps the top_k only.
     seed
@@ -121,6 +125,7 @@ class RunConfig:
     data_loader: DataLoader = field(default_factory=DataLoader)
     executor: Executor = field(default_factory=lambda: Executor.from_config("local"))
     top_k: Annotated[int, AtLeast(1)] = 10
+    groups: GroupsConfig | None = None
     scores: Literal["zarr"] | None = None
     seed: Annotated[int, AtLeast(0), AtMost(2**64 - 1)] = 0
     device: Annotated[str, Matches(r"auto|cpu|cuda(:\d+)?", DEVICES)] = "auto"

@@ -20,6 +20,7 @@ from hessinf.commands.run_config import CheckedConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
 from hessinf.commands.stages import Stages
 from hessinf.commands.summary import shown_label
+from hessinf.interpreters.diagnostics import applied_damping
 from hessinf.runtime.files import write_atomically
 
 COMMAND = "self-influence"
@@ -81,7 +82,7 @@ def self_influence(
                 "command": COMMAND,
                 "training_examples": len(data.train),
                 "training": training or None,
-                "damping": getattr(interpreter, "damping_", None),
+                "damping": applied_damping(interpreter),
             }
             write_metrics(folder, stages, metrics, complete=True)
     return _first_lines(target.path / NAME)

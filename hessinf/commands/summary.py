@@ -62,7 +62,7 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
         )
     facts = []
     if metrics.get("damping") is not None:
-        facts.append(f"damping {metrics['damping']:.4g}")
+        facts.append(_damping(metrics["damping"]))
     share = metrics["parameters"]["share"]
     facts.append(f"{metrics['parameters']['covered']:,} parameters ({share:.0%})")
     residual = metrics.get("relative_residual")
@@ -74,7 +74,7 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
     if metrics.get("stopped_early"):
         lines.append(
             f"warning: the solver stopped early for {metrics['stopped_early']:,} of "
-            f"{metrics['queries']:,} queries; raise recursion_depth"
+            f"{metrics['queries']:,} queries; raise {_steps_argument(metrics['interpreter'])}"
         )
     if metrics.get("mended_eigenvalues"):
         count = metrics["mended_eigenvalues"]
@@ -91,18 +91,40 @@ def _trust(metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _damping(damping: Any) -> str:
+    """Say what λ was, or between what those of blocks and checkpoints lie."""
+    values = _numbers(damping)
+    low, high = f"{min(values):.4g}", f"{max(values):.4g}"
+    return f"damping {low}" if low == high else f"damping {low} to {high}"
+
+
+def _numbers(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [number for item in value.values() for number in _numbers(item)]
+    return [] if value is None else [value]
+
+
+def _steps_argument(interpreter: str) -> str:
+    return "recursion_depth" if interpreter == "simple-influence" else "the number of steps"
+
+
 def _query(line: dict[str, Any]) -> list[str]:
     query = line["query"]
     lines = [
         f"query {query['id']}: {shown_label(query['display'], query['target'])}, "
         f"predicted {_prediction(line)}, loss {query['loss']:.4g}"
     ]
-    for side in ("helpful", "harmful"):
-        lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}")
+    sides = ("helpful", "harmful")
+    refined = any("loss_change_refined" in one for side in sides for one in line[side])
+    for side in sides:
+        more = f" {'refined':>11}" if refined else ""
+        lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}{more}")
         for influence in line[side][:SHOWN]:
             name = f"{influence['id']}: {shown_label(influence['display'], influence['target'])}"
             change = influence["loss_change_if_removed"]
             removed = "" if change is None else f"{change:+.3e}"
+            if "loss_change_refined" in influence:
+                removed = f"{removed:>24}  {influence['loss_change_refined']:+.3e}"
             lines.append(
                 f"    {_shortened(name, 27):<27} {influence['score']:>+12.4g}  {removed:>24}"
             )

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from hessinf.curvature import Damping, ExactInversion, Inversion, as_damping, effective_damping
+from hessinf.interpreters.dense_blocks import WHOLE, DenseBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
-    import torch
-
     from hessinf.curvature import dense
-    from hessinf.gradients.gradients import Gradients
 else:
-    torch = lazy_import("torch")
     dense = lazy_import("hessinf.curvature.dense")
 
 
 @InfluenceInterpreter.register("exact")
-class Exact(InfluenceInterpreter):
+class Exact(DenseBlocks):
     """Influence with the exact Hessian, formed row by row and inverted as a dense matrix.
 
     Registered as an `InfluenceInterpreter` with name "exact".
 
     The reference for every other method, where it fits. At parameters that are no minimum the
-    Hessian has negative eigenvalues; their number is reported, and scores then mean little.
+    Hessian has negative eigenvalues; their number is reported, and scores then mean little: use
+    "ggn" there.
 
     Parameters
     ----------
@@ -40,41 +37,20 @@ class Exact(InfluenceInterpreter):
     Cost
     ----
     Time: P products with the Hessian, each about 4 gradients of the N training examples, and P³/3
-    for the inverse. Memory: about 4·P² numbers of 8 bytes. Each block of queries: Q·P² and N·P·Q.
+    for the inverse (about 9·P³ for "pseudo" and "eigen"). Memory: about 4·P² numbers of 8 bytes, P²
+    once fitted. Each block of queries: Q·P² and N·P·Q. Another damping: one more inverse, nothing
+    for "pseudo" and "eigen". The refined loss change keeps a second inverse, P² numbers more.
 
     References
     ----------
     Koh & Liang, Understanding Black-box Predictions via Influence Functions, ICML 2017.
     """
 
-    def __init__(
-        self,
-        *args: Any,
-        damping: Damping = 1e-3,
-        inversion: Inversion | None = None,
-        curvature_dtype: Literal["float64", "model"] = "float64",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self.damping = as_damping(damping)
-        if inversion is not None and not isinstance(inversion, Inversion):
-            inversion = Inversion.from_config(inversion)
-        self.inversion: Inversion = inversion or ExactInversion()
-        self.curvature_dtype = curvature_dtype
+    version: ClassVar[int] = 2
 
     def fit(self) -> None:
         """Form the Hessian and factorise it."""
-        dense.require_memory(self.model.layout.size, 8, self.memory_limit)
-        wide = torch.float64 if self.curvature_dtype == "float64" else None
-        products = self.curvature_products("hessian", wide)
+        self.require_memory()
+        products = self.curvature_products("hessian", self.precision)
         hessian = dense.dense_curvature(products, products.vectors_at_once or 1, "exact Hessian")
-        size = len(hessian)
-        self.damping_ = effective_damping(self.damping, float(hessian.trace()), size)
-        self.factors_, self.inverse_facts_ = self.inversion.factorize(hessian, self.damping_)
-
-    def precondition(self, gradients: Gradients) -> Gradients:
-        """Solve with the factorised Hessian."""
-        flat = gradients.flatten()  # [Q, P]
-        factors = self.inversion.solve(self.factors_, flat.double()).to(flat.dtype)  # [Q, P]
-        self.report(**self.inverse_facts_)
-        return gradients.like(factors)
+        self.invert([(WHOLE, hessian)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,25 @@ from hessinf.registry.plan import as_json
 from hessinf.runtime.files import replace_directory, write_json_atomically
 
 if TYPE_CHECKING:
+    from hessinf.gradients.functional_model import FunctionalModel
     from hessinf.interpreters.fitted_method import FittedMethod
 
 FORMAT = 1
 """The version of the folder's layout."""
 
+RECORD = "interpreter.json"
+TENSORS = "factors.safetensors"
+
+CHECKPOINTS = "checkpoints"
+MEMBERS = "members_"
+"""Where what was learnt at each checkpoint is kept."""
+
 
 def fingerprint(interpreter: FittedMethod) -> dict[str, Any]:
     """Say what factors depend on: method, version, arguments, model, data, objective."""
-    ignored = interpreter.without_effect_on_factors
+    ignored = (*interpreter.without_effect_on_factors, CHECKPOINTS)
     objective = interpreter.objective
-    return {
+    facts = {
         "interpreter": type(interpreter).registered_name(),
         "version": interpreter.version,
         "arguments": {
@@ -45,9 +54,12 @@ def fingerprint(interpreter: FittedMethod) -> dict[str, Any]:
         else as_json(objective),
         "weight_decay": interpreter.weight_decay,
         "seed": interpreter.seed,
-        "model": _model_hash(interpreter),
+        "model": model_hash(interpreter.model),
         "train_data": interpreter.train_data.fingerprint(),
     }
+    if interpreter.members:  # their weights count, wherever the files lie
+        facts[CHECKPOINTS] = [model_hash(member.model) for member in interpreter.members]
+    return facts
 
 
 def _as_built(interpreter: FittedMethod, name: str, value: Any) -> Any:
@@ -60,9 +72,9 @@ def _as_built(interpreter: FittedMethod, name: str, value: Any) -> Any:
     return as_json(built if isinstance(built, Registrable) else value)
 
 
-def _model_hash(interpreter: FittedMethod) -> str:
+def model_hash(model: FunctionalModel) -> str:
+    """Hash the names, types and values of all parameters and buffers, and which make up θ."""
     digest = hashlib.sha256()
-    model = interpreter.model
     for name, tensor in sorted({**model.constants, **model.parameters}.items()):
         trained = "θ" if name in model.parameters else "fixed"
         digest.update(f"{name} {trained} {tensor.dtype} {list(tensor.shape)}\n".encode())
@@ -73,6 +85,8 @@ def _model_hash(interpreter: FittedMethod) -> str:
 
 def learnt(interpreter: FittedMethod) -> dict[str, Any]:
     """List the attributes that ``fit`` learnt: those whose names end in ``_``."""
+    if interpreter.members:
+        return {MEMBERS: [learnt(member) for member in interpreter.members]}
     return {
         name: value
         for name, value in vars(interpreter).items()
@@ -85,10 +99,11 @@ def save(interpreter: FittedMethod, folder: Path) -> None:
     if not interpreter.fitted:
         raise InterpreterError("nothing to save: call fit() first")
     tensors: dict[str, torch.Tensor] = {}
-    values = {name: _pack(name, value, tensors) for name, value in learnt(interpreter).items()}
+    values = {name: pack(name, value, tensors) for name, value in learnt(interpreter).items()}
     record = {
         "format": FORMAT,
         "fingerprint": fingerprint(interpreter),
+        CHECKPOINTS: list(interpreter.checkpoints),
         # No factor depends on these, but what is said with the factors does.
         "explained": {
             "measurement": as_json(interpreter.measurement),
@@ -97,21 +112,27 @@ def save(interpreter: FittedMethod, folder: Path) -> None:
         "learnt": values,
     }
     with replace_directory(folder) as unfinished:
-        save_file(tensors, str(unfinished / "factors.safetensors"))
-        write_json_atomically(unfinished / "interpreter.json", record)
+        save_file(tensors, str(unfinished / TENSORS))
+        write_json_atomically(unfinished / RECORD, record)
 
 
-def _pack(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return a value as JSON, with its tensors taken out."""
+def pack(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Return a value as JSON, with its tensors taken out.
+
+    Raises
+    ------
+    InterpreterError
+        When it holds something that cannot be kept.
+    """
     if isinstance(value, torch.Tensor):
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {"dict": {key: _pack(f"{name}.{key}", item, tensors) for key, item in value.items()}}
+        return {"dict": {key: pack(f"{name}.{key}", item, tensors) for key, item in value.items()}}
     if isinstance(value, list | tuple):
-        items = [_pack(f"{name}.{index}", item, tensors) for index, item in enumerate(value)]
+        items = [pack(f"{name}.{index}", item, tensors) for index, item in enumerate(value)]
         return {"list": items}
     raise InterpreterError(
         f"cannot save the attribute {name}: it holds a {type(value).__name__}; attributes that end "
@@ -120,24 +141,27 @@ def _pack(name: str, value: Any, tensors: dict[str, torch.Tensor]) -> Any:
     )
 
 
-def _unpack(packed: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any) -> Any:
+def unpack(packed: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any) -> Any:
+    """Return a value as it was before :func:`pack`."""
     if "tensor" in packed:
-        return tensors[packed["tensor"]].to(device)
+        # Copied, since tensors of a file lie where they lie: products at other alignments differ
+        # in the last bit.
+        return tensors[packed["tensor"]].to(device, copy=True)
     if "dict" in packed:
-        return {key: _unpack(item, tensors, device) for key, item in packed["dict"].items()}
+        return {key: unpack(item, tensors, device) for key, item in packed["dict"].items()}
     if "list" in packed:
-        return [_unpack(item, tensors, device) for item in packed["list"]]
+        return [unpack(item, tensors, device) for item in packed["list"]]
     return packed["value"]
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read a folder's ``interpreter.json``; refuse what is none."""
-    file = folder / "interpreter.json"
+def read_record(folder: Path, name: str = RECORD) -> dict[str, Any]:
+    """Read the JSON file beside a folder's tensors; refuse what is none."""
+    file = folder / name
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InterpreterError(
-            f"{folder} holds no saved influence factors: there is no interpreter.json"
+            f"{folder} holds no saved influence factors: there is no {name}"
         ) from error
     except (OSError, ValueError) as error:
         raise InterpreterError(f"cannot read {file}: {error}") from error
@@ -147,6 +171,16 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"{file} has format {found!r}, this version of hessinf reads {FORMAT}"
         )
     return record
+
+
+def read_tensors(folder: Path, purpose: str) -> dict[str, torch.Tensor]:
+    """Read a folder's tensors; ``purpose`` is what removing it would be for."""
+    file = folder / TENSORS
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(str(file))
+    except (OSError, SafetensorError) as error:
+        raise InterpreterError(f"cannot read {file}: {error}; remove {folder} {purpose}") from error
+    return tensors
 
 
 def differences(expected: Any, found: Any, path: str = "") -> list[str]:
@@ -181,16 +215,22 @@ def restore(interpreter: FittedMethod, folder: Path) -> None:
         raise InterpreterError(
             f"the factors in {folder} belong to something else:\n  " + "\n  ".join(different)
         )
-    file = folder / "factors.safetensors"
-    try:
-        tensors = load_file(str(file))
-    except (OSError, SafetensorError) as error:
-        raise InterpreterError(
-            f"cannot read {file}: {error}; remove {folder} to fit again"
-        ) from error
-    for name, packed in record["learnt"].items():
-        setattr(interpreter, name, _unpack(packed, tensors, interpreter.model.device))
+    tensors = read_tensors(folder, "to fit again")
+    values = {
+        name: unpack(packed, tensors, interpreter.model.device)
+        for name, packed in record["learnt"].items()
+    }
     interpreter.ensure_checked()
+    _take_over(interpreter, values)
+
+
+def _take_over(interpreter: FittedMethod, values: dict[str, Any]) -> None:
+    if interpreter.members:
+        for member, own in zip(interpreter.members, values[MEMBERS], strict=True):
+            _take_over(member, own)
+    else:
+        for name, value in values.items():
+            setattr(interpreter, name, value)
     interpreter.fitted = True
 
 
@@ -204,12 +244,7 @@ def load(
     """Make an interpreter from saved factors; see :meth:`InfluenceInterpreter.load`."""
     record = read_record(folder)
     saved = record["fingerprint"]
-    objective = saved["objective"]
-    is_function = isinstance(objective, str) and objective.startswith("function ")
-    if is_function and "objective" not in injected:
-        raise InterpreterError(
-            f"the factors in {folder} belong to {objective}; pass it: load(..., objective=...)"
-        )
+    require_function(saved["objective"], folder, given="objective" in injected)
     given = {
         "objective": saved["objective"],
         "weight_decay": saved["weight_decay"],
@@ -218,6 +253,9 @@ def load(
         **injected,
     }
     config = {"type": saved["interpreter"], **saved["arguments"]}
+    checkpoints = given.pop(CHECKPOINTS, None) or record.get(CHECKPOINTS)
+    if checkpoints:
+        config[CHECKPOINTS] = [os.fspath(path) for path in checkpoints]
     interpreter = cls.catalogue.base.from_config(
         config, model=model, train_data=train_data, **given
     )
@@ -227,3 +265,21 @@ def load(
         )
     restore(interpreter, folder)
     return interpreter
+
+
+def require_function(objective: Any, folder: Path, *, given: bool) -> None:
+    """Refuse to load what belongs to a loss function, unless that was given again.
+
+    Parameters
+    ----------
+    objective
+        What a fingerprint says of it.
+    folder
+        For the message.
+    given
+        Whether an objective was passed.
+    """
+    if not given and isinstance(objective, str) and objective.startswith("function "):
+        raise InterpreterError(
+            f"the factors in {folder} belong to {objective}; pass it: load(..., objective=...)"
+        )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from hessinf.data import Dataset, as_dataset
 from hessinf.execution import Executor, LocalExecutor
+from hessinf.interpreters.checkpoints import Checkpoints, checked_paths, require_one_model
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.further_questions import FurtherQuestions
 from hessinf.interpreters.method_contract import (
     checked_fit,
-    given_arguments,
+    config_arguments,
+    given_by_name,
+    recorded_damping_change,
     require_initialized,
 )
+from hessinf.interpreters.method_hooks import MethodHooks
+from hessinf.interpreters.saving import Saving
 from hessinf.interpreters.training_access import TrainingAccess
 from hessinf.models import Measurement, Model, Objective, as_objective
 from hessinf.registry import Above, AtLeast, Registrable, RegularExpression
@@ -26,19 +32,23 @@ if TYPE_CHECKING:
 
     from hessinf import gradients as gradients_room
     from hessinf.gradients import contract
-    from hessinf.gradients.gradients import Gradients
-    from hessinf.interpreters import fitted_state, query_scoring
+    from hessinf.gradients.per_example import PerExampleGradients
+    from hessinf.interpreters import query_scoring, refined_loss_change
+    from hessinf.interpreters import self_influence as own_scores
     from hessinf.scores.loss_change import TrainingReduction
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
     gradients_room = lazy_import("hessinf.gradients")
     contract = lazy_import("hessinf.gradients.contract")
-    fitted_state = lazy_import("hessinf.interpreters.fitted_state")
     query_scoring = lazy_import("hessinf.interpreters.query_scoring")
+    own_scores = lazy_import("hessinf.interpreters.self_influence")
+    refined_loss_change = lazy_import("hessinf.interpreters.refined_loss_change")
 
 
-class InfluenceInterpreter(TrainingAccess, Registrable):
+class InfluenceInterpreter(
+    MethodHooks, TrainingAccess, Checkpoints, FurtherQuestions, Saving, Registrable
+):
     """Finds, for each query, the training examples that helped and those that harmed.
 
     ``score[q, i] = ∇m_qᵀ (C + λI)⁻¹ ∇ℓ_i``: positive where training more on example i would make
@@ -76,8 +86,16 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         Queries that are worked on together, and finished together.
     dtype
         The precision to compute in; null for the model's own.
+    checkpoints
+        Weights of other moments of the training: scores are the mean over them, each with its own
+        curvature and gradients. Files (.safetensors, .pt), model archives or directories of runs,
+        relative to the working directory; the given model counts only where it is among them.
     memory_limit
         GiB that batches, training gradients and matrices are planned for.
+    refinement
+        "newton-step" for `loss_change_refined` beside `loss_change_if_removed`: the loss after one
+        Newton step without the example, evaluated; about as many solves for each example in a list
+        as the model has outputs. Null for the first order alone.
     device
         Where to compute: "cpu", "cuda", "cuda:1".
     executor
@@ -106,6 +124,7 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         "batch_size",
         "query_batch_size",
         "memory_limit",
+        "refinement",
     )
     """Arguments that may differ when saved factors are used again."""
 
@@ -114,9 +133,10 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
     whose scores only rank, such as similarities: it is None then."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Remember what the interpreter was made with, for :meth:`save`."""
+        """Remember what the interpreter was made with, for :meth:`save` and for checkpoints."""
         interpreter = super().__new__(cls)
-        interpreter.arguments = given_arguments(cls, args, kwargs)
+        interpreter.given = given_by_name(cls, args, kwargs)
+        interpreter.arguments = config_arguments(cls, interpreter.given)
         return interpreter
 
     arguments: dict[str, Any]
@@ -135,7 +155,9 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto",
         query_batch_size: Annotated[int, AtLeast(1)] = 64,
         dtype: Literal["float32", "float64"] | None = None,
+        checkpoints: Sequence[str] = (),
         memory_limit: Annotated[float, Above(0)] = 4.0,
+        refinement: Literal["newton-step"] | None = None,
         device: str | torch.device = "cpu",
         executor: Executor | None = None,
         seed: int = 0,
@@ -166,6 +188,8 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
                 "batch_size and query_batch_size must be at least 1, "
                 f"found {batch_size} and {query_batch_size}"
             )
+        refined_loss_change.check_refinement(type(self), refinement, self.measurement)
+        self.refinement = refinement
         self.weight_decay = float(weight_decay)
         self.training_reduction = training_reduction
         self.model = gradients_room.FunctionalModel(
@@ -179,6 +203,10 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         self.memory_limit = memory_limit
         self.executor = executor if executor is not None else LocalExecutor()
         self.seed = seed
+        self.checkpoints = checked_paths(checkpoints)
+        if self.refinement is not None:
+            require_one_model(self, f'refinement "{self.refinement}"')
+        self.load_checkpoints(model, memory_limit)
         self.fitted = False
         self.reports: dict[str, Any] = {}
 
@@ -187,62 +215,9 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         super().__init_subclass__(**kwargs)
         if "fit" in vars(cls):
             cls.fit = checked_fit(cls.fit)  # type: ignore[method-assign, assignment]
-
-    # -- what a method author writes -----------------------------------------------------------
-
-    def fit(self) -> Any:
-        """Learn from the training data. A method without curvature needs none of its own.
-
-        Returns
-        -------
-        InfluenceInterpreter
-            Itself, whatever the method's own ``fit`` returns.
-        """
-        return self
-
-    def precondition(self, gradients: Gradients) -> Gradients:
-        """Multiply gradients with ``(C + λI)⁻¹``.
-
-        Parameters
-        ----------
-        gradients
-            Of Q queries.
-
-        Returns
-        -------
-        Gradients
-            The influence factors of the Q queries, in the same blocks.
-        """
-        raise InterpreterError(
-            f"{type(self).__name__} defines neither precondition() nor score(): a method needs one"
-        )
-
-    def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
-        """Score training examples for queries; for methods that are no preconditioner.
-
-        Parameters
-        ----------
-        query_gradients
-            Of Q queries; their influence factors, when the method has :meth:`precondition`.
-        train_gradients
-            Of B training examples.
-
-        Returns
-        -------
-        torch.Tensor
-            ``[Q, B]``, positive where the example helps.
-        """
-        return query_gradients.dot(train_gradients)
-
-    def report(self, **values: Any) -> None:
-        """Add to the diagnostics of the queries being worked on.
-
-        Parameters
-        ----------
-        **values
-            A number, text or bool for all of them, or a tensor ``[Q]`` with one for each.
-        """
-        self.reports.update(values)
+        if "change_damping" in vars(cls):
+            change = recorded_damping_change(cls.change_damping)
+            cls.change_damping = change  # type: ignore[method-assign, assignment]
 
     # -- what everybody uses -------------------------------------------------------------------
 
@@ -285,15 +260,36 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         ]
         return np.concatenate(blocks)  # [Q, N]
 
-    def loss_changes(self, test_data: Any) -> np.ndarray:
-        """Predict, to first order, what each query's loss gains when an example is removed.
+    def loss_changes(
+        self, test_data: Any, refinement: Literal["newton-step"] | None = None
+    ) -> np.ndarray:
+        """Predict what each query's loss gains when the model is trained without an example.
+
+        Parameters
+        ----------
+        test_data
+            As ``train_data``.
+        refinement
+            None for the first order, which follows from the scores; "newton-step" for the loss
+            after one Newton step without the example (Rad & Maleki 2020), evaluated.
 
         Returns
         -------
         numpy.ndarray
             ``[Q, N]``, in units of the loss.
+
+        Raises
+        ------
+        InterpreterError
+            When the measurement is not the loss, or the method cannot.
         """
-        return query_scoring.loss_changes(self, self.scores(test_data))
+        if refinement is None:
+            return query_scoring.loss_changes(self, self.scores(test_data))
+        refined_loss_change.check_refinement(
+            type(self), refinement, self.measurement, InterpreterError
+        )
+        require_one_model(self, f'refinement "{refinement}"')
+        return refined_loss_change.refined_loss_changes(self, self.check_queries(test_data))
 
     def self_influence(self) -> np.ndarray:
         """Score every training example for itself: ``∇ℓ_iᵀ (C + λI)⁻¹ ∇ℓ_i``.
@@ -305,11 +301,11 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
         numpy.ndarray
             ``[N]``, in the precision of the model.
         """
-        return query_scoring.self_influence(self)
+        return own_scores.self_influence(self)
 
     def train_losses(self) -> np.ndarray:
         """Compute the loss of each training example, ``[N]``."""
-        return query_scoring.train_losses(self)
+        return query_scoring.as_array(self.training_losses)
 
     def check_queries(self, test_data: Any) -> Dataset:
         """Check test data and return them as a data set; fit first, where that is still to do."""
@@ -321,69 +317,29 @@ class InfluenceInterpreter(TrainingAccess, Registrable):
             self.fit()
         return queries
 
+    @cached_property
+    def measured_gradients(self) -> PerExampleGradients:
+        """The gradients of what is measured of queries, turned so that less is better."""
+        sign = -1.0 if self.measurement.higher_is_better else 1.0
+
+        def values(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return sign * self.measurement.values(outputs, targets, self.objective)  # [B]
+
+        return gradients_room.PerExampleGradients(self.model, values, "measurement of the query")
+
     def ensure_checked(self) -> None:
         """Check once that model, objective and data keep what influence rests on."""
         if not self._contract_checked:
             with self.model.evaluating():
                 data = self.train_batches(contract.EXAMPLES_CHECKED)
-                contract.check_contract(self.model, self.objective, next(iter(data)), data)
+                few = data.select(contract.telling_examples(self.train_data))
+                contract.check_contract(self.model, self.objective, few, data)
+            for member in self.members:
+                member.ensure_checked()
             self._contract_checked = True
 
     _contract_checked = False
 
-    def save(self, folder: str | Path) -> None:
-        """Keep what was learnt, with a fingerprint of model, data and arguments.
-
-        Parameters
-        ----------
-        folder
-            A directory, which is replaced as a whole.
-        """
-        fitted_state.save(self, Path(folder))
-
-    def restore(self, folder: str | Path) -> Self:
-        """Take over what another interpreter of the same model, data and arguments has saved.
-
-        Raises
-        ------
-        InterpreterError
-            When the folder holds something else, and what differs.
-        """
-        fitted_state.restore(self, Path(folder))
-        return self
-
-    @classmethod
-    def load(
-        cls,
-        folder: str | Path,
-        model: torch.nn.Module | Model,
-        train_data: Any,
-        **injected: Any,
-    ) -> InfluenceInterpreter:
-        """Make an interpreter from what :meth:`save` kept.
-
-        Parameters
-        ----------
-        folder
-            What :meth:`save` wrote.
-        model, train_data
-            The same as then: their fingerprints are compared.
-        **injected
-            The other arguments that are passed by code, such as ``objective``, where they are not
-            what was saved.
-
-        Raises
-        ------
-        InterpreterError
-            When something differs.
-        """
-        loaded: InfluenceInterpreter = fitted_state.load(
-            cls, Path(folder), model, train_data, injected
-        )
-        return loaded
-
 
 # Gradient methods use the base's own fit, which has to check and mark as any other.
-InfluenceInterpreter.fit = checked_fit(  # type: ignore[method-assign, assignment]
-    InfluenceInterpreter.fit
-)
+MethodHooks.fit = checked_fit(MethodHooks.fit)  # type: ignore[method-assign, assignment]

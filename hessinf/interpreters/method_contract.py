@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from hessinf.interpreters.fitted_method import FittedMethod
 
 
-def given_arguments(
+def given_by_name(
     cls: type[FittedMethod], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """List what a config may say of an interpreter, as it was made: defaults included.
+    """List what a constructor was called with, by name.
 
     Parameters
     ----------
@@ -26,7 +26,19 @@ def given_arguments(
     args, kwargs
         What its constructor was called with.
     """
-    given = {**dict(zip(_positional_names(cls), args, strict=False)), **kwargs}
+    return {**dict(zip(_positional_names(cls), args, strict=False)), **kwargs}
+
+
+def config_arguments(cls: type[FittedMethod], given: Mapping[str, Any]) -> dict[str, Any]:
+    """List what a config may say of an interpreter, as it was made: defaults included.
+
+    Parameters
+    ----------
+    cls
+        The method's class.
+    given
+        From :func:`given_by_name`.
+    """
     hidden = cls.injected_names()
     return {
         name: given.get(name, argument.default)
@@ -77,12 +89,40 @@ def checked_fit(fit: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def wrapped(self: FittedMethod) -> FittedMethod:
         require_initialized(self)
         self.ensure_checked()
+        if self.members:  # each learns from its own checkpoint
+            for member in self.members:
+                member.fit()
+            self.fitted = True
+            return self
         before = dict(vars(self))
         with self.model.evaluating():
             fit(self)
         _check_learnt(self, before)
         self.fitted = True
         return self
+
+    return wrapped
+
+
+def recorded_damping_change(change: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Wrap a method's ``change_damping``: only after ``fit``, and recorded for the fingerprint.
+
+    Parameters
+    ----------
+    change
+        The method's own.
+    """
+
+    @functools.wraps(change)
+    def wrapped(self: FittedMethod, damping: Any) -> None:
+        if not self.fitted:
+            raise InterpreterError("there is no damping to change yet: call fit() first")
+        if self.members:
+            for member in self.members:
+                member.change_damping(damping)
+        else:
+            change(self, damping)
+        self.arguments["damping"] = damping
 
     return wrapped
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from hessinf.data import Dataset
-from hessinf.data.batching import Batch, batches
-from hessinf.gradients import Gradients, PerExampleGradients
+from hessinf.data.batching import Batch
+from hessinf.interpreters.diagnostics import diagnostics_of
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.refined_loss_change import RefinedLists, refine_lists
+from hessinf.interpreters.score_stream import evaluating, query_batch, score_stream
 from hessinf.models import Loss
 from hessinf.scores import Influence, Interpretation, Query
 from hessinf.scores.loss_change import loss_change_if_removed
@@ -56,27 +56,32 @@ def interpret_block(
     """
     ranking = TopK(k)
     losses: list[torch.Tensor] = []
-    with interpreter.model.evaluating():
-        batch = _query_batch(interpreter, queries, start, stop)
+    with evaluating(interpreter):
+        batch = query_batch(interpreter, queries, start, stop)
         facts = _query_facts(interpreter, batch, start)
-        for scores, train_losses in _score_stream(interpreter, batch):
+        for scores, train_losses in score_stream(interpreter, batch):
             if on_scores is not None:
                 on_scores(ranking.count, scores)
             ranking.add(scores)
             losses.append(train_losses)
-    diagnostics = _diagnostics(interpreter, stop - start)
+        sides = (ranking.helpful(), ranking.harmful())
+        lists = torch.cat([indices for _, indices in sides], dim=1)  # [Q, 2k]
+        refined = None
+        if interpreter.refinement is not None:
+            refined = refine_lists(interpreter, queries[start:stop], lists)
+    diagnostics = diagnostics_of(interpreter, stop - start)
     all_losses = torch.cat(losses).tolist()  # N
     means = ranking.mean()  # [Q]
     helpful, harmful = (
-        _side(interpreter, values, indices, means, all_losses)
-        for values, indices in (ranking.helpful(), ranking.harmful())
+        _side(interpreter, values, indices, means, all_losses, refined) for values, indices in sides
     )
     return [
         Interpretation(
             query=_query(queries, start + row, facts, row),
             helpful=helpful[row],
             harmful=harmful[row],
-            diagnostics=diagnostics[row],
+            diagnostics=diagnostics[row]
+            | ({} if refined is None else refined.diagnostics(lists[row].tolist())),
         )
         for row in range(stop - start)
     ]
@@ -88,31 +93,39 @@ def _side(
     indices: torch.Tensor,
     means: torch.Tensor,
     losses: list[float],
+    refined: RefinedLists | None,
 ) -> list[tuple[Influence, ...]]:
     """Describe one end of the ranking: scores and training indices, ``[Q, k]`` each."""
     changes = _changes(interpreter, values, means)
     return [
         tuple(
-            _influence(interpreter.train_data, index, losses[index], score, change)
+            _influence(
+                interpreter.train_data,
+                index,
+                losses[index],
+                score,
+                change,
+                None if refined is None else refined.of(number, index),
+            )
             for index, score, change in zip(*row, strict=True)
         )
-        for row in zip(indices.tolist(), values.tolist(), changes, strict=True)
+        for number, row in enumerate(zip(indices.tolist(), values.tolist(), changes, strict=True))
     ]
 
 
 def score_block(interpreter: FittedMethod, queries: Dataset, start: int, stop: int) -> np.ndarray:
     """Score all training examples for the queries from ``start`` to ``stop``: ``[Q, N]``."""
-    with interpreter.model.evaluating():
-        batch = _query_batch(interpreter, queries, start, stop)
-        blocks = [scores for scores, _ in _score_stream(interpreter, batch)]
+    with evaluating(interpreter):
+        batch = query_batch(interpreter, queries, start, stop)
+        blocks = [scores for scores, _ in score_stream(interpreter, batch)]
     scores = torch.cat(blocks, dim=1)  # [Q, N]
     TopK(1).add(scores)  # refuses scores that are not finite
-    return _as_array(scores)
+    return as_array(scores)
 
 
 def loss_changes(interpreter: FittedMethod, scores: np.ndarray) -> np.ndarray:
     """Turn scores ``[Q, N]`` into predicted loss changes ``[Q, N]``."""
-    if not _predicts_changes(interpreter):
+    if not predicts_changes(interpreter):
         raise InterpreterError(
             'loss changes are defined for the measurement "loss", and for methods whose scores '
             f"have a scale; found {interpreter.registered_name()} with the measurement "
@@ -126,85 +139,11 @@ def loss_changes(interpreter: FittedMethod, scores: np.ndarray) -> np.ndarray:
     return in_precision
 
 
-def self_influence(interpreter: FittedMethod) -> np.ndarray:
-    """Score every training example for itself, ``[N]``."""
-    interpreter.check_queries(interpreter.train_data)
-    parts = []
-    with interpreter.model.evaluating():
-        for gradients, _ in interpreter.train_pass("self-influence"):
-            for first in range(0, gradients.count, interpreter.query_batch_size):
-                some = gradients.select(slice(first, first + interpreter.query_batch_size))
-                interpreter.reports = {}
-                parts.append(_own_scores(interpreter, some))
-    values = torch.cat(parts)  # [N]
-    if not bool(values.isfinite().all()):
-        index = int((~values.isfinite()).nonzero()[0])
-        raise InterpreterError(
-            f"the self-influence of training example {index} is {values[index].item()}; is damping "
-            "too small for the precision?"
-        )
-    return _as_array(values)
-
-
-def _own_scores(interpreter: FittedMethod, gradients: Gradients) -> torch.Tensor:
-    factors = _factors(interpreter, gradients)
-    if _has_score(interpreter):
-        return interpreter.score(factors, gradients).diagonal()  # [B]
-    return (factors.flatten() * gradients.flatten()).sum(dim=1)  # [B]
-
-
-def _factors(interpreter: FittedMethod, gradients: Gradients) -> Gradients:
-    """Turn gradients into influence factors; as they are, for a method that only scores."""
-    if _has_score(interpreter) and not _overrides(interpreter, "precondition"):
-        return gradients
-    factors = interpreter.precondition(gradients)
-    if not isinstance(factors, Gradients) or factors.count != gradients.count:
-        found = (
-            f"Gradients of {factors.count} examples"
-            if isinstance(factors, Gradients)
-            else f"a {type(factors).__name__}"
-        )
-        raise InterpreterError(
-            f"{type(interpreter).__name__}.precondition() returned {found}, expected Gradients of "
-            f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
-        )
-    return factors
-
-
-def train_losses(interpreter: FittedMethod) -> np.ndarray:
-    """Compute the loss of each training example, ``[N]``."""
-    with interpreter.model.evaluating(), torch.no_grad():
-        parts = [
-            interpreter.objective.losses(
-                interpreter.model.outputs(interpreter.model.parameters, batch.inputs), batch.targets
-            )
-            for batch in interpreter.train_batches()
-        ]
-    return _as_array(torch.cat(parts))  # [N]
-
-
-def _as_array(values: torch.Tensor) -> np.ndarray:
+def as_array(values: torch.Tensor) -> np.ndarray:
     """Give NumPy the numbers; it has no bfloat16, whose values float32 holds as they are."""
     values = values.float() if values.dtype == torch.bfloat16 else values
     array: np.ndarray = values.cpu().numpy()
     return array
-
-
-def _has_score(interpreter: FittedMethod) -> bool:
-    return _overrides(interpreter, "score")
-
-
-def _overrides(interpreter: FittedMethod, method: str) -> bool:
-    """Whether a method's own class, not the base, defines ``method``."""
-    owner = next(cls for cls in type(interpreter).__mro__ if method in vars(cls))
-    return owner.__module__ != "hessinf.interpreters.influence_interpreter"
-
-
-def _query_batch(interpreter: FittedMethod, queries: Dataset, start: int, stop: int) -> Batch:
-    model = interpreter.model
-    loaded = batches(queries[start:stop], stop - start, device=model.device, dtype=model.dtype)
-    batch = next(iter(loaded))
-    return replace(batch, indices=batch.indices + start)  # errors name the query by its own place
 
 
 def _query_facts(interpreter: FittedMethod, batch: Batch, start: int) -> dict[str, list[Any]]:
@@ -229,48 +168,8 @@ def _query_facts(interpreter: FittedMethod, batch: Batch, start: int) -> dict[st
     }
 
 
-def _score_stream(
-    interpreter: FittedMethod, batch: Batch
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield the scores ``[Q, B]`` and the losses ``[B]`` of the training data, batch by batch."""
-    gradients = query_gradients(interpreter, batch)
-    interpreter.reports = {}
-    factors = _factors(interpreter, gradients)
-    queries = f"queries {int(batch.indices[0])} to {int(batch.indices[-1])}"
-    _check_finite(factors.flatten(), queries)
-    for train, losses in interpreter.train_pass(f"scores of {queries}"):
-        scores = interpreter.score(factors, train)  # [Q, B]
-        if scores.shape != (batch.size, train.count):
-            raise InterpreterError(
-                f"{type(interpreter).__name__}.score() returned shape {list(scores.shape)}, "
-                f"expected [{batch.size}, {train.count}]: queries × training examples"
-            )
-        yield scores, losses
-
-
-def query_gradients(interpreter: FittedMethod, batch: Batch) -> Gradients:
-    """Compute the gradients of what is explained, turned so that less is better."""
-    measurement, objective = interpreter.measurement, interpreter.objective
-    sign = -1.0 if measurement.higher_is_better else 1.0
-
-    def values(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return sign * measurement.values(outputs, targets, objective)  # [B]
-
-    gradients, _ = PerExampleGradients(interpreter.model, values, "measurement of the query")(batch)
-    return gradients
-
-
-def _check_finite(factors: torch.Tensor, queries: str) -> None:
-    finite = factors.isfinite().all(dim=1)  # [Q]
-    if not bool(finite.all()):
-        place = int((~finite).nonzero()[0])
-        raise InterpreterError(
-            f"the influence factors of query {place} among {queries} are not finite; is damping "
-            "too small, or the curvature singular?"
-        )
-
-
-def _predicts_changes(interpreter: FittedMethod) -> bool:
+def predicts_changes(interpreter: FittedMethod) -> bool:
+    """Whether loss changes follow from the scores."""
     return interpreter.predicts_loss_changes and isinstance(interpreter.measurement, Loss)
 
 
@@ -278,30 +177,13 @@ def _changes(
     interpreter: FittedMethod, scores: torch.Tensor, means: torch.Tensor
 ) -> list[list[float | None]]:
     """Predict loss changes ``[Q, k]``; None where something else than the loss is explained."""
-    if not _predicts_changes(interpreter):
+    if not predicts_changes(interpreter):
         return [[None] * scores.shape[1] for _ in range(len(scores))]
     count = len(interpreter.train_data)
     changes = loss_change_if_removed(
         scores.double(), means[:, None], count, interpreter.training_reduction
     )
     return changes.tolist()
-
-
-def _diagnostics(interpreter: FittedMethod, count: int) -> list[dict[str, Any]]:
-    """Say for each query how far to believe it."""
-    common = {
-        "interpreter": type(interpreter).registered_name(),
-        "damping": getattr(interpreter, "damping_", None),
-        "parameters_covered": interpreter.model.coverage,
-        "training_reduction": interpreter.training_reduction,
-    }
-    rows: list[dict[str, Any]] = [dict(common) for _ in range(count)]
-    for name, value in interpreter.reports.items():
-        values = value.tolist() if isinstance(value, torch.Tensor) else [value] * count
-        for row, item in zip(rows, values, strict=True):
-            finite = not isinstance(item, float) or math.isfinite(item)
-            row[name] = item if finite else str(item)
-    return rows
 
 
 def _query(queries: Dataset, index: int, facts: dict[str, list[Any]], row: int) -> Query:
@@ -318,7 +200,12 @@ def _query(queries: Dataset, index: int, facts: dict[str, list[Any]], row: int) 
 
 
 def _influence(
-    train_data: Dataset, index: int, loss: float, score: float, change: float | None
+    train_data: Dataset,
+    index: int,
+    loss: float,
+    score: float,
+    change: float | None,
+    refined: float | None,
 ) -> Influence:
     instance = train_data[index]
     return Influence(
@@ -329,4 +216,5 @@ def _influence(
         loss=loss,
         score=score,
         loss_change_if_removed=change,
+        loss_change_refined=refined,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,6 +63,11 @@ class TrainingAccess:
             self.model, self.objective.losses, "training loss"
         )
 
+    @property
+    def gradient_routes(self) -> dict[str, tuple[str, ...]] | None:
+        """Which parameters' gradients are computed which way; None before there were any."""
+        return self._per_example.routes if "_per_example" in vars(self) else None
+
     def train_gradients(self, stage: str = "training gradients") -> Iterator[Gradients]:
         """Compute the gradients of all training losses, batch by batch, in order."""
         for gradients, _ in self.train_pass(stage):
@@ -98,11 +103,34 @@ class TrainingAccess:
             )
 
     @cached_property
+    def training_losses(self) -> torch.Tensor:
+        """The loss of each training example, ``[N]``."""
+        with self.model.evaluating(), torch.no_grad():
+            found = [
+                self.objective.losses(
+                    self.model.outputs(self.model.parameters, batch.inputs), batch.targets
+                )
+                for batch in self._train_batches
+            ]
+        return torch.cat(found)  # [N]
+
+    @cached_property
     def _train_batches(self) -> batching.Batches:
         return self.train_batches()
 
+    @cached_property
+    def mean_train_gradient(self) -> torch.Tensor:
+        """The mean gradient of the training losses, without weight decay: ``[P]``, float64."""
+        total = torch.zeros(self.model.layout.size, dtype=torch.float64, device=self.model.device)
+        for gradients in self.train_gradients("mean training gradient"):
+            total += gradients.flatten().sum(dim=0, dtype=torch.float64)
+        return total / len(self.train_data)
+
     def curvature_products(
-        self, curvature: Literal["hessian", "ggn"], dtype: torch.dtype | None = None
+        self,
+        curvature: Literal["hessian", "ggn"],
+        dtype: torch.dtype | None = None,
+        keep: Collection[str] | None = None,
     ) -> CurvatureProducts:
         """Make a linear operator of the curvature of the mean training loss.
 
@@ -112,11 +140,17 @@ class TrainingAccess:
             "hessian", or "ggn" for the generalised Gauss-Newton matrix.
         dtype
             The precision of its products; the interpreter's own when None.
+        keep
+            The parameters that it is the curvature in, while the others stay as they are; all of
+            θ when None.
         """
         model = self.model
-        if dtype is not None and dtype != model.dtype:
+        if keep is not None or (dtype is not None and dtype != model.dtype):
             model = gradients_room.FunctionalModel(
-                model.module, device=model.device, dtype=dtype, keep=model.parameters
+                model.module,
+                device=model.device,
+                dtype=dtype or model.dtype,
+                keep=model.parameters if keep is None else keep,
             )
         products = {
             "hessian": gradients_room.HessianProducts,

@@ -1,6 +1,7 @@
 """Scores: streaming both ends of a ranking, predicted loss changes, results."""
 
 from hessinf.scores.errors import ScoreError
+from hessinf.scores.group_influence import GroupInfluence
 from hessinf.scores.interpretation import Influence, Interpretation, Query
 
-__all__ = ["Influence", "Interpretation", "Query", "ScoreError"]
+__all__ = ["GroupInfluence", "Influence", "Interpretation", "Query", "ScoreError"]

@@ -27,6 +27,9 @@ class Influence:
     loss_change_if_removed
         What the query's loss gains, to first order, when the model is trained again without it;
         None where a measurement other than the loss is explained.
+    loss_change_refined
+        The same after one Newton step without it, evaluated instead of linearised; None where that
+        was not asked for, or is not possible (the diagnostics list those as ``not_refined``).
     """
 
     index: int
@@ -36,9 +39,11 @@ class Influence:
     loss: float
     score: float
     loss_change_if_removed: float | None
+    loss_change_refined: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object, in the order of the file format."""
+        refined = self.loss_change_refined
         return {
             "index": self.index,
             "id": self.id,
@@ -46,6 +51,7 @@ class Influence:
             "score": self.score,
             "loss": self.loss,
             "loss_change_if_removed": self.loss_change_if_removed,
+            **({} if refined is None else {"loss_change_refined": refined}),
             "target": self.target,
         }
 
@@ -100,12 +106,16 @@ class Interpretation:
     diagnostics
         How far to believe it: effective damping, residual of an iterative solver, share of
         parameters covered.
+    groups
+        Groups of training examples, the most helpful first
+        (:meth:`hessinf.scores.GroupInfluence.to_json`); None where there are none.
     """
 
     query: Query
     helpful: tuple[Influence, ...]
     harmful: tuple[Influence, ...]
     diagnostics: dict[str, Any] = field(default_factory=dict)
+    groups: tuple[dict[str, Any], ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object: a line of ``interpretations.jsonl``."""
@@ -113,5 +123,6 @@ class Interpretation:
             "query": self.query.to_json(),
             "helpful": [influence.to_json() for influence in self.helpful],
             "harmful": [influence.to_json() for influence in self.harmful],
+            **({} if self.groups is None else {"groups": list(self.groups)}),
             "diagnostics": self.diagnostics,
         }

@@ -51,13 +51,7 @@ class TopK:
                 f"blocks of scores must come in the order of the training examples: expected "
                 f"{self._next} or more as the first index, found {start}"
             )
-        if not bool(scores.isfinite().all()):
-            query, column = (int(place) for place in (~scores.isfinite()).nonzero()[0])
-            raise ScoreError(
-                f"scoring: the score of training example {start + column} for query {query} of the "
-                f"block is {scores[query, column].item()}; likely causes: damping too small for "
-                "the precision, or gradients that overflow"
-            )
+        require_finite(scores, start)
         indices = torch.arange(start, start + scores.shape[1], device=scores.device)  # [B]
         block = (scores, indices.expand_as(scores))
         for descending in (True, False):
@@ -97,3 +91,27 @@ class TopK:
         if self._total is None or self.count == 0:
             raise ScoreError("no scores were added")
         return self._total / self.count
+
+
+def require_finite(scores: torch.Tensor, first_index: int) -> None:
+    """Refuse scores that are not finite.
+
+    Parameters
+    ----------
+    scores
+        ``[Q, B]``.
+    first_index
+        The training index of the first column.
+
+    Raises
+    ------
+    ScoreError
+        With the place of the first of them.
+    """
+    if not bool(scores.isfinite().all()):
+        query, column = (int(place) for place in (~scores.isfinite()).nonzero()[0])
+        raise ScoreError(
+            f"scoring: the score of training example {first_index + column} for query {query} of "
+            f"the block is {scores[query, column].item()}; likely causes: damping too small for "
+            "the precision, or gradients that overflow"
+        )

@@ -110,6 +110,38 @@ def test_predictions(run, query, shown):
     assert shown in summarize(run([line(**query)]))
 
 
+@pytest.mark.parametrize(
+    ("damping", "shown"),
+    [
+        (0.001, "damping 0.001"),
+        ({"0": 0.25, "2": 0.5, "4": 0.125}, "damping 0.125 to 0.5"),
+        ({"0": 0.25, "2": 0.25}, "damping 0.25"),
+        ({"a.pt": {"0": 0.25, "2": 2.0}, "b.pt": {"0": 1.0, "2": 0.5}}, "damping 0.25 to 2"),
+        ({"a.pt": 0.5, "b.pt": None}, "damping 0.5"),
+    ],
+)
+def test_dampings_of_blocks_and_checkpoints(run, damping, shown):
+    assert f"trust: {shown}, 5,000 parameters (50%)\n" in summarize(run([line()], damping=damping))
+
+
+def test_methods_without_damping(run):
+    assert "trust: 5,000 parameters (50%)\n" in summarize(run([line()], damping=None))
+
+
+def test_refined_changes_stand_beside(run):
+    refined = line()
+    refined["helpful"][0]["loss_change_refined"] = 0.0125
+    text = summarize(run([refined]))
+    header, first, second = text[text.index("  most helpful") :].splitlines()[:3]
+    assert header.endswith("  loss change if removed     refined")
+    assert first.endswith("+1.000e-02  +1.250e-02")
+    assert second.endswith("+5.000e-03")
+
+
+def test_without_refinement_there_is_no_column(run):
+    assert "refined" not in summarize(run([line()]))
+
+
 def test_residuals(run):
     text = summarize(run([line()], relative_residual={"median": 0.01, "largest": 0.5}))
     assert (
@@ -121,7 +153,8 @@ def test_residuals(run):
 def test_warnings(run):
     text = summarize(run([line()], stopped_early=3, negative_eigenvalues=1))
     assert (
-        "warning: the solver stopped early for 3 of 1,200 queries; raise recursion_depth\n" in text
+        "warning: the solver stopped early for 3 of 1,200 queries; raise the number of steps\n"
+        in text
     )
     assert (
         "warning: the damped curvature has 1 negative eigenvalue: the model is at no minimum, and "

@@ -34,6 +34,8 @@ def test_resolved_has_every_default(cli):
         "query_batch_size": 64,
         "dtype": None,
         "memory_limit": 4.0,
+        "checkpoints": [],
+        "refinement": None,
     }
     assert resolved["measurement"] == {"type": "loss"}
     assert resolved["executor"]["type"] == "local"

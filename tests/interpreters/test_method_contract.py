@@ -10,7 +10,7 @@ import torch
 
 from hessinf.gradients import Gradients
 from hessinf.interpreters import InfluenceInterpreter, InterpreterError
-from hessinf.interpreters.method_contract import given_arguments
+from hessinf.interpreters.method_contract import config_arguments, given_by_name
 
 INPUTS = torch.linspace(-1, 1, 12).reshape(6, 2)
 DATA = (INPUTS, torch.tensor([0, 1, 0, 1, 1, 0]))
@@ -52,7 +52,7 @@ class TestArguments:
         assert Scaled(network(), DATA).arguments["query_batch_size"] == 64
 
     def test_behind_star_args(self) -> None:
-        given = given_arguments(Behind, (0.5, "model", "data", 3.0), {})
+        given = config_arguments(Behind, given_by_name(Behind, (0.5, "model", "data", 3.0), {}))
         assert (given["shift"], given["power"]) == (0.5, 3.0)
 
     def test_what_code_passes_is_left_out(self) -> None:

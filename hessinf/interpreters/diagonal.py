@@ -1,0 +1,131 @@
+"""The diagonal of the Gauss-Newton matrix, or of a Fisher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from hessinf.curvature import (
+    CurvatureError,
+    Damping,
+    RelativeDamping,
+    as_damping,
+    effective_damping,
+)
+from hessinf.interpreters.choices import require_choice
+from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.registry import AtLeast
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf.curvature import fisher_diagonal
+    from hessinf.gradients.gradients import Gradients
+else:
+    fisher_diagonal = lazy_import("hessinf.curvature.fisher_diagonal")
+
+
+@InfluenceInterpreter.register("diagonal")
+class Diagonal(InfluenceInterpreter):
+    """Influence with the diagonal of the Gauss-Newton matrix: each parameter by itself.
+
+    Registered as an `InfluenceInterpreter` with name "diagonal".
+
+    The diagonal itself is exact: gradients are squared after the positions of an example are added
+    up. What is left out is how parameters act together, which is most of it: a baseline, for
+    models whose layers are too wide for "kfac", and to see what "kfac" gains.
+
+    Parameters
+    ----------
+    damping
+        λ, or {"relative": share} of the mean of the diagonal, all parameters together: the λ of
+        "ggn".
+    fisher
+        "type-2" for the Gauss-Newton matrix, exactly (one backward pass for every output, and
+        position, of an example); "monte-carlo" for the same in expectation, from targets that the
+        model itself draws; "empirical" for the gradients at the true targets, which is another
+        matrix and works with any loss; "auto" for "type-2" where an example has at most 64 outputs,
+        and "monte-carlo" beyond.
+    samples
+        How many targets are drawn for each example.
+
+    Cost
+    ----
+    Time: one forward pass over the N training examples with K backward passes ("type-2": K the
+    number of outputs and positions of an example, else the samples), and K·N·P where an example has
+    several positions. Memory: P numbers of 8 bytes. Each block of queries: N·P·Q.
+
+    References
+    ----------
+    Schraudolph, Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent, Neural
+    Computation 2002.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        damping: Damping = RelativeDamping(0.1),  # noqa: B008 (frozen)
+        fisher: Literal["auto", "type-2", "monte-carlo", "empirical"] = "auto",
+        samples: Annotated[int, AtLeast(1)] = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.damping = as_damping(damping)
+        require_choice("fisher", fisher, ("auto", "type-2", "monte-carlo", "empirical"))
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, found {samples}")
+        self.fisher = fisher
+        self.samples = samples
+
+    def fit(self) -> None:
+        """Add up squared gradients."""
+        diagonal, self.facts_ = fisher_diagonal.fit_diagonal(
+            self.model,
+            self.objective,
+            self.train_batches(),
+            fisher=self.fisher,
+            samples=self.samples,
+            seed=self.seed,
+            columns_at_once=self.memory_plan.vectors_at_once,
+            executor=self.executor,
+        )
+        self.diagonal_ = diagonal + self.weight_decay  # [P]
+        self._damp()
+
+    def _damp(self) -> None:
+        total = float(self.diagonal_.sum())
+        self.damping_ = effective_damping(self.damping, total, len(self.diagonal_))
+
+    def change_damping(self, damping: Damping) -> None:
+        """Set another λ, without a pass over the training data.
+
+        Parameters
+        ----------
+        damping
+            As for the constructor.
+        """
+        self.damping = as_damping(damping)
+        self._damp()
+
+    def _damped(self) -> torch.Tensor:
+        """Return the diagonal with λ, ``[P]``; refuse zeros."""
+        damped: torch.Tensor = self.diagonal_ + self.damping_
+        if not bool((damped > 0).all()):
+            parts = self.model.layout.unflatten(damped)
+            name = next(name for name, part in parts.items() if not bool((part > 0).all()))
+            raise CurvatureError(
+                f"the curvature of {name} has zeros at damping {self.damping_:g}: no training "
+                "example has a gradient there; raise damping, or freeze it with params_to_freeze"
+            )
+        return damped
+
+    def precondition(self, gradients: Gradients) -> Gradients:
+        """Divide by the damped diagonal."""
+        flat = gradients.flatten()  # [Q, P]
+        self.report(**self.facts_)
+        return gradients.like((flat.double() / self._damped()).to(flat.dtype))
+
+    def embedding(self, gradients: Gradients) -> torch.Tensor:
+        """Return vectors ``[B, P]`` whose inner products are the scores."""
+        flat = gradients.flatten()  # [B, P]
+        return (flat.double() / self._damped().sqrt()).to(flat.dtype)

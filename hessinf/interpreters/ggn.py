@@ -1,0 +1,208 @@
+"""``(G + λI)⁻¹`` with the generalised Gauss-Newton matrix G, exact, in its smaller form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from hessinf.curvature import CurvatureError
+from hessinf.interpreters.dense_blocks import WHOLE, DenseBlocks
+from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf.curvature import dense, dual, dual_rows, gauss_newton_matrix
+    from hessinf.curvature.dual import DualInverse
+    from hessinf.curvature.dual_rows import DualRows
+    from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
+    from hessinf.data import batching
+else:
+    torch = lazy_import("torch")
+    dense = lazy_import("hessinf.curvature.dense")
+    dual = lazy_import("hessinf.curvature.dual")
+    dual_rows = lazy_import("hessinf.curvature.dual_rows")
+    gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
+
+STAGE = "Gauss-Newton matrix"
+
+
+@InfluenceInterpreter.register("ggn")
+class GaussNewton(DenseBlocks):
+    """Influence with the exact generalised Gauss-Newton matrix, in its primal or its dual form.
+
+    Registered as an `InfluenceInterpreter` with name "ggn".
+
+    The generalised Gauss-Newton matrix ``1/N Σ J_iᵀ (∂²ℓ_i/∂f²) J_i`` is the Hessian of the model
+    linearised in its parameters. It is positive semidefinite everywhere, so that scores mean
+    something away from a minimum too, and equal to the Hessian for linear models. The first choice
+    where it fits: where the parameters are few, or, however many they are, the examples.
+
+    Parameters
+    ----------
+    form
+        "primal": the P × P matrix; "dual": the Gram matrix of the rows that it is made of, M × M
+        with M at most N times the number of outputs, by Woodbury's identity; "auto" for the smaller
+        one. Both give the same scores.
+    damping
+        λ, or {"relative": share} of the mean eigenvalue.
+    inversion
+        How the damped matrix is inverted: "exact", "pseudo" or "eigen", with options.
+    curvature_dtype
+        The precision of the derivatives: "float64", or "model" for that of the model. Sums, factors
+        and solutions are always float64.
+
+    Cost
+    ----
+    With R columns in the square root of an example's output Hessian (C − 1 for a softmax over C
+    classes, times the positions that have a target), and M = N·R rows. Time: one pass over the N
+    training examples, with R backward passes to the outputs of layers. Primal: N·P² for the entries
+    of layers that an example uses once, up to N·R·P² where it uses them at more than √R positions,
+    and P³/3 for the inverse (about 9·P³ for "pseudo" and "eigen"). Dual: M² times the widths of
+    such layers, M²·P for others, and M³/3. Memory, primal: about 4·P² numbers of 8 bytes, P² once
+    fitted. Dual: 4·M², M² once fitted, and the rows in factors, N·R times the widths of layers, up
+    to a quarter of memory_limit; where they take more, rows are computed anew, twice for each block
+    of queries and several times in fit. Each block of queries: Q·P² (primal) or Q·N·P (dual), and
+    N·P·Q. Another damping: one more inverse, nothing for "pseudo" and "eigen". The refined loss
+    change keeps a second inverse, P² or M² numbers more.
+
+    References
+    ----------
+    Schraudolph, Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent, 2002.
+    Martens, New Insights and Perspectives on the Natural Gradient Method, JMLR 2020.
+    """
+
+    def __init__(
+        self, *args: Any, form: Literal["auto", "primal", "dual"] = "auto", **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        if form not in ("auto", "primal", "dual"):
+            raise ValueError(f'form must be "auto", "primal" or "dual", found {form!r}')
+        self.form = form
+
+    form_: str
+    """ "primal" or "dual"."""
+
+    row_counts_: torch.Tensor
+    """How many rows each training example has, ``[N]``; for the dual form."""
+
+    _rows: DualRows | None = None
+
+    def fit(self) -> None:
+        """Form the matrix, or the Gram matrix of its rows, and factorise it."""
+        rows, data = self.gauss_newton_rows()
+        self.form_, self.row_counts_ = self._choose_form(rows, data)
+        self._rows = None
+        if self.form_ == "primal":
+            matrices = gauss_newton_matrix.gauss_newton_blocks(
+                rows,
+                data,
+                self.block_columns,
+                weight_decay=self.weight_decay,
+                total=len(self.train_data),
+                stage=STAGE,
+            )
+            self.invert((block, matrices.pop(block)) for block in list(matrices))
+        else:
+            self._rows = self._dual_rows(rows, data)
+            self.invert([(WHOLE, self._rows.gram(f"{STAGE}, dual"))])
+
+    # -- which form ----------------------------------------------------------------------------
+
+    def _choose_form(
+        self, rows: GaussNewtonRows, data: batching.Batches
+    ) -> tuple[str, torch.Tensor]:
+        """Choose the form, and count the rows of each training example where that takes part."""
+        size, examples = self.model.layout.size, len(self.train_data)
+        nothing = torch.zeros(0, dtype=torch.int64)
+        fits = dense.gibibytes([size]) <= self.memory_limit
+        if fits and (self.form == "primal" or (self.form == "auto" and examples >= size)):
+            return "primal", nothing
+        counts = torch.cat([rows.counts(batch) for batch in data]).cpu()  # [N]
+        number = int(counts.sum())  # M
+        form = self.form
+        if form == "auto":
+            form = "dual" if number < size else "primal"
+        self._require_memory(form, number)
+        return form, counts if form == "dual" else nothing
+
+    def _require_memory(self, form: str, number: int) -> None:
+        """Refuse a form that does not fit, and say what would."""
+        size, limit = self.model.layout.size, self.memory_limit
+        needed = {"primal": dense.gibibytes([size]), "dual": dense.gibibytes([number])}
+        if needed[form] <= limit:
+            return
+        other = "primal" if form == "dual" else "dual"
+        remedy = (
+            f'use form "{other}"'
+            if needed[other] <= limit
+            else "freeze some parameters with params_to_freeze, explain with fewer training "
+            'examples, raise memory_limit, or use "block-ggn", whose blocks are smaller, or '
+            '"simple-influence", which forms no matrix'
+        )
+        raise CurvatureError(
+            f"the Gauss-Newton matrix of {size:,} parameters needs {needed['primal']:,.1f} GiB to "
+            f"form and factorise, its dual form of {number:,} rows {needed['dual']:,.1f} GiB; "
+            f"memory_limit is {limit:g} GiB, which is enough for {dense.fitting(limit):,} "
+            f"parameters or rows; {remedy}"
+        )
+
+    # -- the dual form -------------------------------------------------------------------------
+
+    def _dual_rows(self, rows: GaussNewtonRows, data: batching.Batches) -> DualRows:
+        numbers = int(self.memory_limit * 2**30 / 4 / 8)
+        return dual_rows.DualRows(rows, data, self.row_counts_, numbers_kept=numbers)
+
+    @property
+    def _dual(self) -> DualInverse:
+        return dual.DualInverse(
+            self.inversion,
+            weight_decay=self.weight_decay,
+            size=self.model.layout.size,
+            number=int(self.row_counts_.sum()),
+        )
+
+    def _with_rows(
+        self, solve: Callable[[DualRows, Any, torch.Tensor], torch.Tensor]
+    ) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+        """Hand on the rows, made anew where saved factors were read."""
+        if self._rows is None:
+            self._rows = self._dual_rows(*self.gauss_newton_rows())
+        known = self._rows
+
+        def solve_with_rows(factors: Any, vectors: torch.Tensor) -> torch.Tensor:
+            with self.model.evaluating():
+                return solve(known, factors, vectors)
+
+        return solve_with_rows
+
+    def mean_eigenvalue(self, matrix: torch.Tensor) -> float:
+        """Return the mean eigenvalue of the Gauss-Newton matrix, from either form."""
+        if self.form_ == "primal":
+            return super().mean_eigenvalue(matrix)
+        return float(matrix.trace()) / self.model.layout.size + self.weight_decay
+
+    def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Any, Any]:
+        """Prepare the inverse, from either form."""
+        if self.form_ == "primal":
+            return super().factorize(matrix, damping)
+        return self._dual.factorize(matrix, damping)
+
+    def redamp(self, factors: Any, damping: float) -> tuple[Any, Any]:
+        """Prepare the inverse at another λ."""
+        if self.form_ == "primal":
+            return super().redamp(factors, damping)
+        return self._dual.redamp(factors, damping)
+
+    def solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
+        """Apply the inverse to ``[K, P]``."""
+        if self.form_ == "primal":
+            return super().solve(factors, vectors)
+        return self._with_rows(self._dual.solve)(factors, vectors)
+
+    def half_solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
+        """Apply a square root of the inverse to ``[K, P]``."""
+        if self.form_ == "primal":
+            return super().half_solve(factors, vectors)
+        return self._with_rows(self._dual.half_solve)(factors, vectors)

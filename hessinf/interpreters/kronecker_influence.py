@@ -1,0 +1,167 @@
+"""What K-FAC and EK-FAC share: fitting, inverting, damping anew, embedding."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from hessinf.curvature import Damping, RelativeDamping, as_damping
+from hessinf.interpreters.choices import require_choice
+from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.registry import AtLeast
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import torch
+
+    from hessinf.curvature import (
+        fisher_columns,
+        fisher_pass,
+        kronecker,
+        kronecker_fit,
+        kronecker_of_the_rest,
+    )
+    from hessinf.data.batching import Batch
+    from hessinf.gradients import layers
+    from hessinf.gradients.gradients import Gradients
+else:
+    fisher_columns = lazy_import("hessinf.curvature.fisher_columns")
+    fisher_pass = lazy_import("hessinf.curvature.fisher_pass")
+    kronecker = lazy_import("hessinf.curvature.kronecker")
+    kronecker_fit = lazy_import("hessinf.curvature.kronecker_fit")
+    kronecker_of_the_rest = lazy_import("hessinf.curvature.kronecker_of_the_rest")
+    layers = lazy_import("hessinf.gradients.layers")
+
+
+class KroneckerInfluence(InfluenceInterpreter):
+    """Influence with curvature whose blocks are approximated by two small factors each.
+
+    Matrices of parameters, such as the weight and bias of a layer together, get a block with two
+    factors; so does each group of a convolution. All else (scales and shifts of normalizations,
+    positional embeddings) gets a dense block of the same Fisher where it has at most 1,024
+    numbers, and its diagonal beyond; reports say which.
+
+    Parameters
+    ----------
+    damping
+        λ, or {"relative": share} of the mean eigenvalue of each block.
+    fisher
+        Whose factors: "type-2" for the Gauss-Newton matrix, exactly (one backward pass for every
+        output, and position, of an example); "monte-carlo" for the same in expectation, from
+        targets that the model itself draws; "empirical" for the gradients at the true targets,
+        which is another matrix and works with any loss; "auto" for "type-2" where an example has
+        at most 64 outputs, and "monte-carlo" beyond.
+    samples
+        How many targets are drawn for each example. The spread that this leaves is reported.
+    weight_sharing
+        What is done with the positions of one example (tokens, places of an image) in the factors:
+        "expand" takes them as independent, "reduce" adds them up first.
+    """
+
+    corrected: ClassVar[bool]
+    """Whether the eigenvalues are those of EK-FAC."""
+
+    heuristic_damping: bool = False
+
+    def __init__(
+        self,
+        *args: Any,
+        damping: Damping = RelativeDamping(0.1),  # noqa: B008 (frozen)
+        fisher: Literal["auto", "type-2", "monte-carlo", "empirical"] = "auto",
+        samples: Annotated[int, AtLeast(1)] = 1,
+        weight_sharing: Literal["expand", "reduce"] = "expand",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.damping = as_damping(damping)
+        require_choice("fisher", fisher, ("auto", "type-2", "monte-carlo", "empirical"))
+        require_choice("weight_sharing", weight_sharing, ("expand", "reduce"))
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, found {samples}")
+        self.fisher = fisher
+        self.samples = samples
+        self.weight_sharing = weight_sharing
+
+    def fit(self) -> None:
+        """Learn the factors, and decompose them."""
+        curvature = kronecker_fit.fit_kronecker(
+            self.model,
+            self.objective,
+            self.train_batches(),
+            fisher=self.fisher,
+            samples=self.samples,
+            weight_sharing=self.weight_sharing,
+            corrected=self.corrected,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            columns_at_once=self.memory_plan.vectors_at_once,
+            memory_limit=self.memory_limit,
+            executor=self.executor,
+        )
+        self.damping_ = curvature.damping(self.damping)
+        self.curvature_ = curvature.state()
+
+    @property
+    def curvature(self) -> kronecker.KroneckerCurvature:
+        """The curvature that was learnt, as an operator."""
+        known = self._curvature
+        if known is None or known[0] is not self.curvature_:
+            known = (self.curvature_, kronecker.KroneckerCurvature.from_state(self.curvature_))
+            self._curvature = known
+        return known[1]
+
+    _curvature: tuple[dict[str, Any], kronecker.KroneckerCurvature] | None = None
+
+    def change_damping(self, damping: Damping) -> None:
+        """Set another λ, without a pass over the training data.
+
+        Parameters
+        ----------
+        damping
+            As for the constructor.
+        """
+        self.damping = as_damping(damping)
+        self.damping_ = self.curvature.damping(self.damping)
+
+    def precondition(self, gradients: Gradients) -> Gradients:
+        """Divide by the damped eigenvalues, in the eigenbasis."""
+        flat = gradients.flatten()  # [Q, P]
+        curvature = self.curvature
+        factors = curvature.solve(flat, self.damping_, self.heuristic_damping).to(flat.dtype)
+        self.report(**curvature.facts)
+        return gradients.like(factors)
+
+    def solve_with_ridge(self, vectors: torch.Tensor, share: float) -> torch.Tensor:
+        """Divide by eigenvalues with a share of the damping: ``[K, P]``; see the base class."""
+        return self.curvature.solve(vectors, self.damping_, self.heuristic_damping, share)
+
+    def embedding(self, gradients: Gradients) -> torch.Tensor:
+        """Return vectors ``[B, P]`` whose inner products are the scores."""
+        flat = gradients.flatten()  # [B, P]
+        embedded = self.curvature.half_solve(flat, self.damping_, self.heuristic_damping)
+        return embedded.to(flat.dtype)
+
+    def solve_without(self, batch: Batch, vectors: torch.Tensor, share: float) -> torch.Tensor:
+        """Solve with the factors of the other examples; see the base class.
+
+        The first call goes through the training data once more, for the sums of all.
+        """
+        known = self._of_the_rest
+        if known is None or known[0] is not self.curvature_:
+            curvature = self.curvature
+            columns = fisher_columns.FisherColumns(
+                self.objective, curvature.facts["fisher"], self.samples, self.seed
+            )
+            through = fisher_pass.FisherPass(
+                layers.LayerCapture(self.model),
+                columns,
+                self.train_batches(),
+                self.executor,
+                self.memory_plan.vectors_at_once,
+            )
+            rest = kronecker_of_the_rest.KroneckerOfTheRest(
+                through, self.model, curvature, self.weight_sharing, self.corrected
+            )
+            known = self._of_the_rest = (self.curvature_, rest)
+        return known[1].solve(batch, vectors, self.damping_, self.heuristic_damping, share)
+
+    _of_the_rest: tuple[dict[str, Any], kronecker_of_the_rest.KroneckerOfTheRest] | None = None

@@ -1,0 +1,178 @@
+"""Scores of a block of queries, while the training data go by: gradients, factors, products."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from hessinf.data import Dataset
+from hessinf.data.batching import Batch, batches
+from hessinf.gradients import Gradients
+from hessinf.interpreters.checkpoints import parts
+from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.fitted_method import FittedMethod
+from hessinf.interpreters.method_hooks import overrides
+
+
+@contextlib.contextmanager
+def evaluating(interpreter: FittedMethod) -> Iterator[None]:
+    """Put the model, and those of all checkpoints, into evaluation mode while the block runs."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(interpreter.model.evaluating())
+        for member in interpreter.members:
+            stack.enter_context(member.model.evaluating())
+        yield
+
+
+def query_batch(interpreter: FittedMethod, queries: Dataset, start: int, stop: int) -> Batch:
+    """Read the queries from ``start`` to ``stop``; ``indices`` are their places among all."""
+    model = interpreter.model
+    loaded = batches(queries[start:stop], stop - start, device=model.device, dtype=model.dtype)
+    batch = next(iter(loaded))
+    return replace(batch, indices=batch.indices + start)  # errors name the query by its own place
+
+
+def query_blocks(interpreter: FittedMethod, queries: Dataset) -> Iterator[Batch]:
+    """Read the queries block by block."""
+    for start in range(0, len(queries), interpreter.query_batch_size):
+        stop = min(start + interpreter.query_batch_size, len(queries))
+        yield query_batch(interpreter, queries, start, stop)
+
+
+def score_stream(
+    interpreter: FittedMethod, batch: Batch
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Score the training data for a block of queries, batch by batch.
+
+    Parameters
+    ----------
+    interpreter
+        Fitted; with all its models in evaluation mode.
+    batch
+        Q queries.
+
+    Yields
+    ------
+    tuple of torch.Tensor
+        The scores ``[Q, B]`` and the losses ``[B]`` of the next B training examples.
+    """
+    if not interpreter.members:
+        yield from _own_stream(interpreter, batch)
+        return
+    streams = [_own_stream(member, batch, f" at {path}") for member, path in _named(interpreter)]
+    losses = interpreter.training_losses  # [N]
+    start = 0
+    for blocks in zip(*streams, strict=True):
+        scores = weighted_sum(interpreter, [part for part, _ in blocks])  # [Q, B]
+        yield scores, losses[start : start + scores.shape[1]]
+        start += scores.shape[1]
+    interpreter.reports = worst_of([member.reports for member in interpreter.members])
+
+
+def _named(interpreter: FittedMethod) -> list[tuple[FittedMethod, str]]:
+    return list(zip(interpreter.members, interpreter.checkpoints, strict=True))
+
+
+def weighted_sum(interpreter: FittedMethod, values: list[torch.Tensor]) -> torch.Tensor:
+    """Add up what the parts of an interpreter give, by their weights."""
+    if len(values) == 1 and not interpreter.members:
+        return values[0]
+    total = torch.zeros_like(values[0])
+    for (_, weight), value in zip(parts(interpreter), values, strict=True):
+        total += weight * value
+    return total
+
+
+def worst_of(reports: list[dict[str, object]]) -> dict[str, object]:
+    """Join the diagnostics of several checkpoints: the least that holds for all of them.
+
+    The largest of numbers (residuals, steps), False where one of them is False, and of anything
+    else what all agree about.
+    """
+    joined: dict[str, object] = {}
+    for name in dict.fromkeys(name for report in reports for name in report):
+        values = [report[name] for report in reports if name in report]
+        if all(isinstance(value, torch.Tensor) for value in values):
+            stacked = torch.stack([value for value in values if isinstance(value, torch.Tensor)])
+            joined[name] = stacked.amin(0) if stacked.dtype == torch.bool else stacked.amax(0)
+        elif all(isinstance(value, bool) for value in values):
+            joined[name] = all(values)
+        elif all(isinstance(value, int | float) for value in values):
+            joined[name] = max(value for value in values if isinstance(value, int | float))
+        elif all(value == values[0] for value in values):
+            joined[name] = values[0]
+    return joined
+
+
+def _own_stream(
+    interpreter: FittedMethod, batch: Batch, where: str = ""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield scores and losses of one model."""
+    factors = block_factors(interpreter, batch)
+    for train, losses in interpreter.train_pass(f"scores of {said(batch)}{where}"):
+        scores = interpreter.score(factors, train)  # [Q, B]
+        if scores.shape != (batch.size, train.count):
+            raise InterpreterError(
+                f"{type(interpreter).__name__}.score() returned shape {list(scores.shape)}, "
+                f"expected [{batch.size}, {train.count}]: queries × training examples"
+            )
+        yield scores, losses
+
+
+def said(batch: Batch) -> str:
+    """Name a block of queries."""
+    return f"queries {int(batch.indices[0])} to {int(batch.indices[-1])}"
+
+
+def block_factors(interpreter: FittedMethod, batch: Batch) -> Gradients:
+    """Compute the influence factors of a block of queries, for one model, and check them.
+
+    Parameters
+    ----------
+    interpreter
+        Without checkpoints of its own; its reports are those of this block afterwards.
+    batch
+        Q queries.
+    """
+    gradients = query_gradients(interpreter, batch)
+    interpreter.reports = {}
+    factors = factors_of(interpreter, gradients)
+    _check_finite(factors.flatten(), said(batch))
+    return factors
+
+
+def query_gradients(interpreter: FittedMethod, batch: Batch) -> Gradients:
+    """Compute the gradients of what is explained, turned so that less is better."""
+    return interpreter.measured_gradients(batch)[0]
+
+
+def factors_of(interpreter: FittedMethod, gradients: Gradients) -> Gradients:
+    """Turn gradients into influence factors; as they are, for a method that only scores."""
+    cls = type(interpreter)
+    if overrides(cls, "score") and not overrides(cls, "precondition"):
+        return gradients
+    factors = interpreter.precondition(gradients)
+    if not isinstance(factors, Gradients) or factors.count != gradients.count:
+        found = (
+            f"Gradients of {factors.count} examples"
+            if isinstance(factors, Gradients)
+            else f"a {type(factors).__name__}"
+        )
+        raise InterpreterError(
+            f"{type(interpreter).__name__}.precondition() returned {found}, expected Gradients of "
+            f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
+        )
+    return factors
+
+
+def _check_finite(factors: torch.Tensor, queries: str) -> None:
+    finite = factors.isfinite().all(dim=1)  # [Q]
+    if not bool(finite.all()):
+        place = int((~finite).nonzero()[0])
+        raise InterpreterError(
+            f"the influence factors of query {place} among {queries} are not finite; is damping "
+            "too small, or the curvature singular?"
+        )
