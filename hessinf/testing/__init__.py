@@ -8,7 +8,9 @@ pytest.register_assert_rewrite(
         f"hessinf.testing.{name}"
         for name in (
             "failure_checks",
+            "further_checks",
             "invariance_checks",
+            "precision_checks",
             "result_checks",
             "score_checks",
             "state_checks",
@@ -18,20 +20,31 @@ pytest.register_assert_rewrite(
     )
 )
 
-from hessinf.testing.conformance import InterpreterConformance  # noqa: E402
+from hessinf.testing.conformance import InterpreterConformance, ScoreConformance  # noqa: E402
 from hessinf.testing.problems import (  # noqa: E402
     Problem,
+    convolutional_network,
+    language_model,
     logistic_regression,
     multilayer_perceptron,
+    regression_network,
     ridge_regression,
+    transformer,
+    weighted_classes,
 )
 from hessinf.testing.tolerance import Tolerance  # noqa: E402
 
 __all__ = [
     "InterpreterConformance",
     "Problem",
+    "ScoreConformance",
     "Tolerance",
+    "convolutional_network",
+    "language_model",
     "logistic_regression",
     "multilayer_perceptron",
+    "regression_network",
     "ridge_regression",
+    "transformer",
+    "weighted_classes",
 ]

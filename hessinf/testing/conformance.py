@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from hessinf.testing.failure_checks import FailureChecks
+from hessinf.testing.further_checks import FurtherChecks
 from hessinf.testing.invariance_checks import InvarianceChecks
+from hessinf.testing.precision_checks import PrecisionChecks
 from hessinf.testing.result_checks import ResultChecks
 from hessinf.testing.score_checks import ScoreChecks
 from hessinf.testing.state_checks import StateChecks
 
 
 class InterpreterConformance(
-    ScoreChecks, InvarianceChecks, FailureChecks, ResultChecks, StateChecks
+    ScoreChecks,
+    FurtherChecks,
+    InvarianceChecks,
+    PrecisionChecks,
+    FailureChecks,
+    ResultChecks,
+    StateChecks,
 ):
     """The conformance suite of one registered name, for pytest.
 
@@ -31,4 +39,17 @@ class InterpreterConformance(
 
     Checks that need a CUDA device carry the marker ``gpu``: name it under ``markers`` in the
     configuration of pytest.
+    """
+
+
+class ScoreConformance(ScoreChecks, PrecisionChecks):
+    """The part of the suite that compares scores: for further arguments of a method.
+
+    What a method keeps whatever its arguments are is checked once, by
+    :class:`InterpreterConformance`; an argument that changes only how scores are computed needs no
+    more than these checks::
+
+        class TestMyMethodInBlocks(ScoreConformance):
+            name = "my-method"
+            arguments: ClassVar = {"rank": 50, "blocks": "layer"}
     """

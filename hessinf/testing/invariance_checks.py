@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,7 +13,16 @@ from torch.utils.data import Dataset as TorchDataset
 
 from hessinf.data import Instance
 from hessinf.interpreters import InfluenceInterpreter
-from hessinf.testing.problems import Columns, logistic_regression, multilayer_perceptron
+from hessinf.interpreters.inner_products import scores_are_inner_products
+from hessinf.testing.problem import select
+from hessinf.testing.problems import (
+    Columns,
+    Problem,
+    language_model,
+    logistic_regression,
+    multilayer_perceptron,
+    transformer,
+)
 from hessinf.testing.suite import ConformanceSuite
 
 
@@ -42,10 +53,7 @@ class _ByName(nn.Module):
 
 
 def _instances(columns: Columns) -> list[Instance]:
-    return [
-        Instance(inputs=inputs, target=target, id=f"example {index}", display={})
-        for index, (inputs, target) in enumerate(zip(*columns, strict=True))
-    ]
+    return multilayer_perceptron().instances(columns)
 
 
 class InvarianceChecks(ConformanceSuite):
@@ -71,7 +79,7 @@ class InvarianceChecks(ConformanceSuite):
         """Shuffled training data get the same scores, shuffled."""
         problem = multilayer_perceptron()
         order = torch.randperm(problem.num_train, generator=torch.Generator().manual_seed(5))
-        shuffled = tuple(column[order] for column in problem.train)
+        shuffled = select(problem.train, order)
         found = self.make(problem, train_data=shuffled).scores(problem.queries)
         expected = self.make(problem).scores(problem.queries)[:, order.numpy()]
         self.order_tolerance.check(found, expected, "shuffled training data")
@@ -85,17 +93,21 @@ class InvarianceChecks(ConformanceSuite):
         assert alone.shape == (1, problem.num_train)
         self.same(alone, together[3:4], "a query alone")
 
-    def test_more_queries_than_parameters(self) -> None:
-        """Q > P, one block: each query has its own scores."""
+    def test_more_queries_than_parameters_and_examples(self) -> None:
+        """Q > N > P, one block: each query has its own scores, by blocks of parameters too."""
         problem = logistic_regression()
-        times = 5
-        many = tuple(column.repeat_interleave(times, dim=0) for column in problem.queries)
+        times = 8
+        many = select(problem.queries, torch.arange(6).repeat_interleave(times))
         interpreter = self.make(problem)
         found = interpreter.scores(many)  # [Q · times, N]
         parameters = sum(value.numel() for value in problem.trained.parameters())
-        assert len(found) > parameters
+        assert len(found) > problem.num_train > parameters
         expected = interpreter.scores(problem.queries).repeat(times, axis=0)
-        self.same(found, expected, "more queries than parameters")
+        self.same(found, expected, "more queries than examples and parameters")
+        if scores_are_inner_products(interpreter):
+            by_block = interpreter.scores_by_block(many).values()
+            assert {scores.shape for scores in by_block} == {found.shape}
+            self.same(np.sum(list(by_block), axis=0), expected, "more queries, by block")
 
     def test_two_interpreters_give_the_same_bytes(self, device: str) -> None:
         """The same seed gives the same bytes, and asking twice does too."""
@@ -133,6 +145,20 @@ class InvarianceChecks(ConformanceSuite):
         found = interpreter.scores(form(problem.queries))
         self.same(found, self.make(problem).scores(problem.queries), "another form of the data")
 
+    @pytest.mark.parametrize("make", [transformer, language_model])
+    def test_padding_makes_no_difference(self, make: Callable[[], Problem]) -> None:
+        """Texts that each batch pads to its longest give what texts padded beforehand give."""
+        problem, refusal = make(), self.refused(make)
+        if refusal is not None:
+            with refusal:
+                self.make(problem, train_data=problem.instances(problem.train)).fit()
+            return
+        ragged = problem.instances(problem.train)
+        interpreter = self.make_damped(problem, train_data=ragged, batch_size=4, query_batch_size=2)
+        found = interpreter.scores(problem.instances(problem.queries))
+        expected = self.make_damped(problem).scores(problem.queries)
+        self.same(found, expected, f"{problem.name}, padded batch by batch")
+
     def test_inputs_by_name(self) -> None:
         """A model that takes a dict of inputs is scored as one that takes a tensor."""
         problem = multilayer_perceptron()
@@ -155,25 +181,3 @@ class InvarianceChecks(ConformanceSuite):
         object.__setattr__(plan, "keep_train_gradients", False)
         found = anew.scores(problem.queries)
         self.same(found, kept.scores(problem.queries), "gradients computed anew")
-
-    def test_scores_have_the_precision_of_the_model(self) -> None:
-        """A float32 model gives float32 scores, near those of the float64 model."""
-        problem = logistic_regression()
-        inputs, targets = problem.train
-        interpreter = self.make(
-            problem, model=problem.module().float(), train_data=(inputs.float(), targets)
-        )
-        found = interpreter.scores((problem.queries[0].float(), problem.queries[1]))
-        expected = self.make(problem).scores(problem.queries)
-        assert str(found.dtype) == "float32"
-        assert str(expected.dtype) == "float64"
-        assert abs(found - expected).max() <= 1e-3 * abs(expected).max()
-
-    def test_dtype_chooses_the_precision(self) -> None:
-        """``dtype="float64"`` computes with a float32 model as if it were float64."""
-        problem = logistic_regression()
-        model = problem.module().float()
-        found = self.make(problem, model=model, dtype="float64").scores(problem.queries)
-        expected = self.make(problem, model=model.double()).scores(problem.queries)
-        assert str(found.dtype) == "float64"
-        self.same(found, expected, 'dtype="float64"')

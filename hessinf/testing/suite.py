@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,12 +11,21 @@ import pytest
 import torch
 from torch import nn
 
+from hessinf.errors import HessinfError
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.testing import references
-from hessinf.testing.problems import Problem
+from hessinf.testing.problems import BY_NAME, Problem
 from hessinf.testing.tolerance import Tolerance
 
 DEVICES = ("cpu", pytest.param("cuda", marks=pytest.mark.gpu))
+
+PRECISION_PROBLEMS = (
+    "multilayer_perceptron",
+    "convolutional_network",
+    "transformer",
+    "language_model",
+)
+"""Those with operations of every kind."""
 
 
 class ConformanceSuite:
@@ -32,6 +42,9 @@ class ConformanceSuite:
 
     larger_damping: ClassVar[float | None] = 0.5
     """λ beside the eigenvalues, where it counts; None for methods without the argument."""
+
+    further_dampings: ClassVar[tuple[float, ...]] = (1e-6, 1e-3, 1e-1)
+    """More of λ to compare at, where the method takes one."""
 
     curvature: ClassVar[Literal["hessian", "ggn", "identity"] | None] = None
     """What the method inverts; None where :meth:`dense_curvature` or :meth:`reference` says it."""
@@ -56,6 +69,23 @@ class ConformanceSuite:
     callable_objective: ClassVar[bool] = True
     """Whether a loss function will do; else it has to be refused by name."""
 
+    problems: ClassVar[Sequence[str] | None] = None
+    """The problems of :mod:`hessinf.testing.problems` that scores are compared on, by the names of
+    their functions; None for all that are not refused."""
+
+    refused_problems: ClassVar[Mapping[str, str]] = {}
+    """Problems that the method cannot take, and a regular expression for the error that each of
+    them raises: a ``HessinfError``, or a ``ValueError`` of the constructor, which commands show as
+    an error of the config."""
+
+    lower_precision: ClassVar[Mapping[str, Tolerance | str]] = {
+        "float32": Tolerance(relative=1e-3),
+        "bfloat16": Tolerance(relative=0.1, spearman=0.97),
+    }
+    """How near scores of models of lower precision come to those of the same numbers in float64,
+    at the larger damping; where the method refuses such models, a regular expression for its
+    error."""
+
     def arguments_for(self, problem: Problem) -> dict[str, Any]:
         """Return the arguments for one problem; for methods whose arguments depend on the model.
 
@@ -66,6 +96,34 @@ class ConformanceSuite:
         """
         del problem
         return dict(self.arguments)
+
+    def tolerance_for(self, problem: Problem, damping: float) -> Tolerance:
+        """Return how near scores come to the dense reference; for methods that differ in it.
+
+        Parameters
+        ----------
+        problem
+            What the interpreter was made for.
+        damping
+            λ; zero for methods that take none.
+        """
+        del problem, damping
+        return self.tolerance
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Run checks of any problem on each that the method takes."""
+        makers = self.compared_problems()
+        if "problem_maker" in metafunc.fixturenames:
+            metafunc.parametrize("problem_maker", makers, ids=lambda make: make.__name__)
+        if "precision_problem_maker" in metafunc.fixturenames:
+            few = [make for make in makers if make.__name__ in PRECISION_PROBLEMS]
+            metafunc.parametrize("precision_problem_maker", few, ids=lambda make: make.__name__)
+
+    @classmethod
+    def compared_problems(cls) -> list[Callable[[], Problem]]:
+        """List what makes the problems that scores are compared on."""
+        named = BY_NAME if cls.problems is None else cls.problems
+        return [BY_NAME[name] for name in named if name not in cls.refused_problems]
 
     def dense_curvature(self, problem: Problem, frozen: tuple[str, ...] = ()) -> np.ndarray:
         """Return the matrix that the method inverts, before damping.
@@ -150,6 +208,17 @@ class ConformanceSuite:
         )
         return made
 
+    def refused(self, make: Callable[[], Problem]) -> AbstractContextManager[Any] | None:
+        """Return what catches the refusal of a problem; None where the method takes it."""
+        text = self.refused_problems.get(make.__name__)
+        return None if text is None else pytest.raises((HessinfError, ValueError), match=text)
+
+    def make_damped(self, problem: Problem, **changed: Any) -> InfluenceInterpreter:
+        """Make an interpreter with the larger λ, where it takes one: iterations are fewer then."""
+        if self.larger_damping is not None:
+            changed.setdefault("damping", self.larger_damping)
+        return self.make(problem, **changed)
+
     def given(self, problem: Problem, **changed: Any) -> dict[str, Any]:
         """Collect the keyword arguments of :meth:`make`."""
         given = {
@@ -161,6 +230,18 @@ class ConformanceSuite:
         if self.larger_damping is not None:
             given["damping"] = self.damping
         return {**given, **changed}
+
+    def compare(
+        self,
+        found: np.ndarray,
+        problem: Problem,
+        damping: float,
+        what: str,
+        frozen: tuple[str, ...] = (),
+    ) -> None:
+        """Compare scores with the dense reference, as near as the method claims to come."""
+        expected = self.reference(problem, damping, frozen)
+        self.tolerance_for(problem, damping).check(found, expected, what)
 
     def same(self, found: np.ndarray, expected: np.ndarray, what: str) -> None:
         """Compare what has to agree up to rounding."""

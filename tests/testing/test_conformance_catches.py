@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from hessinf.gradients import Gradients
+from hessinf.interpreters import InterpreterError
+from hessinf.interpreters.dense_blocks import WHOLE
 from hessinf.interpreters.exact import Exact
 from hessinf.testing import InterpreterConformance
+from hessinf.testing.problems import BY_NAME
 
 pytest_plugins = ["pytester"]
 
@@ -52,8 +55,7 @@ class MeanOfBatchMeans(Exact):
         for batch in self.train_batches():
             total += products.batch_products(batch, torch.eye(size, dtype=torch.float64))
             count += 1
-        self.damping_ = float(self.damping)
-        self.factors_, self.inverse_facts_ = self.inversion.factorize(total / count, self.damping_)
+        self.invert([(WHOLE, total / count)])
 
 
 class IgnoresDamping(Exact):
@@ -118,6 +120,54 @@ class RanksNaN(Exact):
         super().ensure_checked()
 
 
+class CountsIgnoredPositions(Exact):
+    """Padding has a target like any other position."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        losses = self.objective.losses
+
+        def all_losses(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            return losses(outputs, targets if targets.is_floating_point() else targets.clamp(min=0))
+
+        self.objective.losses = all_losses  # type: ignore[method-assign]
+
+
+class LooksAtPadding(Exact):
+    """Masks are all true."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        outputs = self.model.outputs
+
+        def all_seen(parameters: Any, inputs: Any) -> torch.Tensor:
+            if isinstance(inputs, dict) and "attention_mask" in inputs:
+                everything = torch.ones_like(inputs["attention_mask"])
+                inputs = {**inputs, "attention_mask": everything}
+            return outputs(parameters, inputs)
+
+        self.model.outputs = all_seen  # type: ignore[method-assign]
+
+    def ensure_checked(self) -> None:
+        """Without the check that would notice it."""
+
+
+class AlwaysSingle(Exact):
+    """Another precision than what was asked for."""
+
+    def __init__(self, *args: Any, dtype: Any = None, **kwargs: Any) -> None:
+        super().__init__(*args, dtype=None, **kwargs)
+
+
+class RefusesImages(Exact):
+    """Takes no convolutions, and says so."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if any(len(shape) == 4 for shape in self.model.layout.shapes.values()):
+            raise InterpreterError("convolutions are not covered")
+
+
 class SavesNothing(Exact):
     """What it learnt is not among the attributes that are kept."""
 
@@ -128,6 +178,36 @@ class SavesNothing(Exact):
     def precondition(self, gradients: Gradients) -> Gradients:
         self.factors_ = self._hidden
         return super().precondition(gradients)
+
+
+class EmbedsAtAnotherScale(Exact):
+    """Vectors of twice the length."""
+
+    def embedding(self, gradients: Gradients) -> torch.Tensor:
+        return 2 * super().embedding(gradients)
+
+
+class KeepsItsDamping(Exact):
+    """Says that its damping is another, and goes on with the old one."""
+
+    def change_damping(self, damping: Any) -> None:
+        self.damping = damping
+
+
+class ClaimsInnerProducts(Exact):
+    """Its scores are no inner products with its factors."""
+
+    scores_are_inner_products = True
+
+    def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
+        return 2 * query_gradients.dot(train_gradients)
+
+
+class SameWeightsEverywhere(Exact):
+    """Checkpoints count, but not what is in them."""
+
+    def at_checkpoint(self, model: Any, **changed: Any) -> Any:
+        return super().at_checkpoint(self.model.module, **changed)
 
 
 REFERENCE = "test_scores_equal_the_dense_reference"
@@ -147,6 +227,16 @@ WRONG = {
     LeavesHook: ["test_the_model_stays_as_it_was"],
     LooksAtCompany: ["test_a_query_is_scored_alone_as_in_company"],
     RanksNaN: ["test_bad_weights_are_refused"],
+    CountsIgnoredPositions: [REFERENCE],
+    LooksAtPadding: [REFERENCE, "test_padding_makes_no_difference"],
+    AlwaysSingle: ["test_dtype_chooses_the_precision"],
+    EmbedsAtAnotherScale: ["test_inner_products_of_embeddings_are_scores"],
+    KeepsItsDamping: ["test_scores_by_damping_are_those_of_each_damping"],
+    ClaimsInnerProducts: [
+        "test_blocks_add_up_to_the_scores",
+        "test_influence_factors_score_other_training_sets",
+    ],
+    SameWeightsEverywhere: ["test_scores_of_checkpoints_are_their_mean"],
     SavesNothing: ["test_saved_factors_give_the_same_bytes"],
 }
 
@@ -157,6 +247,17 @@ class TestWrong(InterpreterConformance):
     name = "{name}"
     curvature = "hessian"
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _everything_imported() -> None:
+    """Import what the checks need: pytester forgets what is imported inside of it, and parts of
+    PyTorch cannot be imported twice. Problems are kept, too."""
+    for make in BY_NAME.values():
+        problem = make()
+        exact = Exact(problem.module(), problem.train, objective=problem.objective)
+        exact.scores(problem.queries)
+        exact.self_influence()
 
 
 def outcomes(pytester: pytest.Pytester, source: str, names: list[str]) -> dict[str, set[str]]:
@@ -213,3 +314,37 @@ def test_methods_that_only_rank_are_asked_for_no_loss_changes(pytester: pytest.P
     ]
     outcome = outcomes(pytester, SUITE.format(name=f"{__name__}:OnlyRanks"), names)
     assert outcome == {"passed": set(names), "failed": set()}
+
+
+class TestRefusals:
+    FEW = (
+        "test_problems_it_cannot_take_are_refused",
+        REFERENCE,
+        "test_padding_makes_no_difference",
+    )
+
+    def run(self, pytester: pytest.Pytester, cls: type[Exact], refused: str) -> dict[str, set[str]]:
+        source = SUITE.format(name=f"{__name__}:{cls.__name__}")
+        return outcomes(pytester, f"{source}    refused_problems = {refused}\n", list(self.FEW))
+
+    def test_a_refusal_by_name_passes(self, pytester: pytest.Pytester) -> None:
+        refused = '{"convolutional_network": "^convolutions are not covered$"}'
+        outcome = self.run(pytester, RefusesImages, refused)
+        assert outcome == {"passed": set(self.FEW), "failed": set()}
+
+    def test_a_refusal_that_was_not_announced_fails(self, pytester: pytest.Pytester) -> None:
+        assert REFERENCE in self.run(pytester, RefusesImages, "{}")["failed"]
+
+    @pytest.mark.parametrize(
+        "refused",
+        [
+            '{"convolutional_network": "no such text"}',
+            '{"no_such_problem": "."}',
+        ],
+    )
+    def test_a_refusal_in_other_words_fails(self, pytester: pytest.Pytester, refused: str) -> None:
+        assert self.FEW[0] in self.run(pytester, RefusesImages, refused)["failed"]
+
+    def test_a_problem_that_is_taken_is_not_refused(self, pytester: pytest.Pytester) -> None:
+        outcome = self.run(pytester, Exact, '{"transformer": "."}')
+        assert outcome["failed"] == {self.FEW[0], self.FEW[2]}
