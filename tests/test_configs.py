@@ -14,10 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "configs").rglob("*.jsonnet"))
 
+SMALL_DIGITS = (
+    "--set trainer.epochs=3 --set model.hidden_sizes='[8]' --set dataset_reader.test_ratio=0.01"
+)
+
 SMALLER = {
     "configs/breast_cancer/simple_influence.jsonnet": "--set interpreter.recursion_depth.steps=200",
-    "configs/digits/exact.jsonnet": "--set trainer.epochs=3 "
-    "--set model.hidden_sizes='[8]' --set dataset_reader.test_ratio=0.01",
+    **{
+        f"configs/digits/{name}.jsonnet": SMALL_DIGITS
+        for name in ("conjugate_gradient", "ekfac", "exact", "ggn", "kfac")
+    },
     "configs/digits/simple_influence.jsonnet": "--set trainer.epochs=3 "
     "--set interpreter.recursion_depth.steps=40 --set dataset_reader.test_ratio=0.01",
 }
@@ -30,7 +36,7 @@ QUERY = {"index", "id", "display", "loss", "prediction", "target"}
 
 def test_those_to_be_made_smaller_exist():
     assert set(SMALLER) <= set(CONFIGS)
-    assert len(CONFIGS) >= 5
+    assert len(CONFIGS) >= 10
 
 
 @pytest.mark.parametrize("config", CONFIGS)

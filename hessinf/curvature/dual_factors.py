@@ -26,10 +26,13 @@ class RowLayout:
         The matrices in factors.
     names
         The parameters in full.
+    idle
+        Those that rows are zero in.
     """
 
     units: tuple[MatrixUnit, ...]
     names: tuple[str, ...]
+    idle: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class DualRows:
         """Cut vectors ``[Q, P]`` into matrices ``[Q, O, I]`` and the rest, ``[Q, W]``."""
         tensors = self.rows.model.layout.unflatten(vectors)
         matrices = {unit: unit.matrix(tensors).clone() for unit in layout.units}
-        rest = [tensors[name].flatten(1) for name in layout.names]
+        rest = [tensors[name].reshape(len(vectors), -1) for name in layout.names]
         return matrices, torch.cat([vectors[:, :0], *rest], dim=1)
 
     def _joined(self, matrices: dict[MatrixUnit, torch.Tensor], full: torch.Tensor) -> torch.Tensor:
@@ -233,7 +233,8 @@ class DualRows:
         tensors = pulled.gradients.materialize(layout.names) if layout.names else {}
         count = pulled.gradients.vectors
         whole = torch.zeros(count, pulled.batch.size, 0, device=starts.device)
-        full = torch.cat([whole, *(x.flatten(2) for x in tensors.values())], dim=2)  # [K, B, W]
+        parts = [x.reshape(*x.shape[:2], -1) for x in tensors.values()]
+        full = torch.cat([whole, *parts], dim=2)  # [K, B, W]
         for values in (full, *(x.rows for x in known if x), *(x.columns[None] for x in known if x)):
             pulled.check_finite(values)
         full = full.double().transpose(0, 1) * scale  # [B, K, W]
@@ -266,9 +267,12 @@ class DualRows:
             # Parameters of which other matrices have a part stay whole.
             chosen = tuple(unit for unit in less if not left & set(unit.parameters))
             covered = {name for unit in chosen for name in unit.parameters}
-            names = tuple(n for n in self.rows.model.layout.shapes if n not in covered)
-            self._layout = RowLayout(chosen, names)
-        elif any(unit not in units for unit in self._layout.units):
+            idle = self.rows.capture.idle
+            names = (n for n in self.rows.model.layout.shapes if n not in covered | set(idle))
+            self._layout = RowLayout(chosen, tuple(names), idle)
+        elif any(unit not in units for unit in self._layout.units) or any(
+            name not in self.rows.capture.idle for name in self._layout.idle
+        ):
             raise _LearntMoreError
         return self._layout
 

@@ -68,19 +68,20 @@ class GaussNewtonBlock:
     size
         P_b.
     parts
-        What is summed up from layer factors. All other columns of the block come from rows.
-    device
-        Where to compute.
+        What is summed up from layer factors.
+    idle
+        Which columns are zero, ``[P_b]``. All others come from rows.
     """
 
-    def __init__(self, size: int, parts: Sequence[MatrixPart], device: torch.device) -> None:
+    def __init__(self, size: int, parts: Sequence[MatrixPart], idle: torch.Tensor) -> None:
         self.size = size
         self.parts = parts
+        device = idle.device
         factored = torch.zeros(size, dtype=torch.bool, device=device)  # [P_b]
         for part in parts:
             factored[part.places.flatten()] = True
         self.factored = factored.nonzero()[:, 0]  # [F]
-        self.rest = (~factored).nonzero()[:, 0]  # [W]
+        self.rest = (~factored & ~idle).nonzero()[:, 0]  # [W]
 
         def zeros(*shape: int) -> torch.Tensor:
             return torch.zeros(*shape, dtype=torch.float64, device=device)
@@ -128,7 +129,7 @@ class GaussNewtonBlock:
                 )
         if self.needs_rows:
             assert rows is not None
-            wide = rows[:, self.rest] if len(self.factored) else rows  # [M, W]
+            wide = rows if len(self.rest) == self.size else rows[:, self.rest]  # [M, W]
             add_outer_products(self._rest, wide)
             if len(self.factored):
                 _add_product(self._mixed, wide, rows[:, self.factored])
@@ -136,7 +137,7 @@ class GaussNewtonBlock:
     def matrix(self) -> torch.Tensor:
         """Put the sum together, ``[P_b, P_b]``, float64; what it was made of is used up."""
         mirror_upper(self._rest)
-        if not self.parts:
+        if len(self.rest) == self.size:
             return self._rest
         matrix = self._rest.new_zeros(self.size, self.size)
         if self.needs_rows:

@@ -85,6 +85,7 @@ class GaussNewtonSums:
         self._one_position: dict[MatrixUnit, bool] = {}  # of what comes from factors
         self._several_positions: set[MatrixUnit] = set()
         self._looked_up: set[MatrixUnit] = set()
+        self._idle: tuple[str, ...] = ()
         self._numbers_beside = 0
         self._numbers_a_column = rows.model.layout.size
 
@@ -140,6 +141,7 @@ class GaussNewtonSums:
         """Whether what was decided does not hold for these examples."""
         return (
             self.rows.capture.units != self._units
+            or any(name not in self.rows.capture.idle for name in self._idle)
             or any(unit in self._looked_up for unit in self._one_position)
             or any(self._one_position[unit] and x.positions != 1 for unit, x in factors.items())
         )
@@ -149,7 +151,7 @@ class GaussNewtonSums:
     ) -> None:
         """Choose what is added up from factors: layers with ``S² <= K``."""
         self._finish()
-        self._units = self.rows.capture.units
+        self._units, self._idle = self.rows.capture.units, self.rows.capture.idle
         chosen: dict[MatrixUnit, bool] = {}
         for unit, one in factors.items():
             if one.positions != 1:
@@ -160,15 +162,18 @@ class GaussNewtonSums:
         layout, device = self.rows.model.layout, self.rows.model.device
         places = torch.arange(layout.size, device=device)  # [P]
         in_matrices = {unit: unit.matrix(layout.unflatten(places)) for unit in chosen}  # [O, I]
+        idle = torch.zeros(layout.size, dtype=torch.bool, device=device)  # [P]
+        for name, part in layout.unflatten(idle).items():
+            part.fill_(name in self._idle)
         for name, columns in self.columns.items():
             inside = torch.full((layout.size,), -1, dtype=torch.int64, device=device)  # [P]
             inside[columns] = torch.arange(blocks_room.count(columns), device=device)
-            parts = [
-                part
-                for unit, matrix in in_matrices.items()
-                if (part := _part(unit, inside[matrix], chosen[unit])) is not None
+            found = [
+                _part(unit, inside[matrix], chosen[unit]) for unit, matrix in in_matrices.items()
             ]
-            self._blocks[name] = GaussNewtonBlock(blocks_room.count(columns), parts, device)
+            parts = [part for part in found if part is not None]
+            size = blocks_room.count(columns)
+            self._blocks[name] = GaussNewtonBlock(size, parts, idle[columns])
         self._plan_memory(factors)
 
     def _plan_memory(self, factors: Mapping[MatrixUnit, LayerFactors]) -> None:

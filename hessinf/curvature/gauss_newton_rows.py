@@ -62,7 +62,9 @@ class PulledColumns:
     def rows(self) -> torch.Tensor:
         """Compute the rows in full, ``[B, K, P]``."""
         tensors = self.gradients.materialize()
-        rows = torch.cat([x.flatten(2) for x in tensors.values()], dim=2)  # [K, B, P]
+        rows = torch.cat(
+            [x.reshape(*x.shape[:2], -1) for x in tensors.values()], dim=2
+        )  # [K, B, P]
         self.check_finite(rows)
         return rows.transpose(0, 1)
 

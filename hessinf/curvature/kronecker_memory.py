@@ -48,8 +48,8 @@ def require_memory(
         f"the Kronecker factors need {total:,.1f} GiB, memory_limit is {memory_limit:g} GiB; "
         f'{needed[largest.name]:,.1f} GiB of that are for the matrix "{largest.name}", '
         f"{largest.out_features:,} × {largest.in_features:,}; freeze it "
-        f"(params_to_freeze: {list(largest.parameters)}), raise memory_limit, or use "
-        '"diagonal" or "simple-influence", which form no factors'
+        f"(params_to_freeze: {list(largest.parameters)}), raise memory_limit, or use what forms no "
+        'factors: "diagonal" or "simple-influence", "jacobi" as a preconditioner'
     )
 
 

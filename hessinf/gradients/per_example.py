@@ -28,8 +28,8 @@ class PerExampleGradients:
     """Computes ∇_θ of one number an example: its loss, or a measurement.
 
     Gradients are made of what layers receive and give back (:class:`LayerCapture`) where that is
-    possible, by ``torch.func`` for the other parameters, and one example after another for models
-    that this cannot batch.
+    possible, by ``torch.func`` for the other parameters (for all, where those are the larger part),
+    and one example after another for models that this cannot batch.
 
     Parameters
     ----------
@@ -87,16 +87,10 @@ class PerExampleGradients:
         GradientError
             Before the first batch.
         """
+        if self._by_layers:
+            return self.capture.routes
         names = tuple(self.model.parameters)
-        if not self._by_layers:
-            return {"layers": (), "elementwise": (), "general": names, "idle": ()}
-        units = {name for unit in self.capture.units for name in (unit.weight, unit.bias)}
-        return {
-            "layers": tuple(name for name in names if name in units),
-            "elementwise": self.capture.elementwise,
-            "general": self.capture.general,
-            "idle": self.capture.idle,
-        }
+        return {"layers": (), "elementwise": (), "general": names, "idle": ()}
 
     def _compute(self, batch: Batch) -> Part:
         """Compute a batch in parts that fit: the whole of it, as long as that does."""
@@ -144,7 +138,9 @@ class PerExampleGradients:
     def _through_layers(self, batch: Batch) -> Part:
         """Run all examples together, and make gradients of what each layer receives."""
         with self.capture.recording(batch, explains=False) as record:
-            if not (self.capture.units or self.capture.elementwise):  # layers give nothing
+            sizes = {name: value.numel() for name, value in self.model.parameters.items()}
+            left = sum(sizes[name] for name in self.capture.general)
+            if 2 * left > sum(sizes.values()):  # the pass for them may as well do the rest
                 self._by_layers = False
             else:
                 outputs = record.outputs.requires_grad_()

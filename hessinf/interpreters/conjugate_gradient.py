@@ -127,7 +127,7 @@ class ConjugateGradient(InfluenceInterpreter):
         products = self._products()
         self.damping_ = effective_damping(self.damping, self._trace(products), products.size)
         if self.preconditioner is not None:
-            self.preconditioner_ = self.preconditioner.learn(products, self.seed)
+            self.preconditioner_ = self.preconditioner.learn(products, self.seed, self.memory_limit)
 
     def change_damping(self, damping: Damping) -> None:
         """Take another damping: nothing that was learnt depends on it.

@@ -52,7 +52,9 @@ class JacobiPreconditioner(Preconditioner):
             raise ValueError(f"samples must be at least 1, found {samples}")
         self.samples = samples
 
-    def learn(self, products: CurvatureProducts, seed: int) -> State:
+    def learn(
+        self, products: CurvatureProducts, seed: int, memory_limit: float | None = None
+    ) -> State:
         """Compute or estimate the diagonal."""
         data: Any = products.data
         try:

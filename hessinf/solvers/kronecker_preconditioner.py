@@ -60,8 +60,10 @@ class KfacPreconditioner(Preconditioner):
         self.samples = samples
         self.weight_sharing: Literal["expand", "reduce"] = weight_sharing
 
-    def learn(self, products: CurvatureProducts, seed: int) -> State:
-        """Compute the factors."""
+    def learn(
+        self, products: CurvatureProducts, seed: int, memory_limit: float | None = None
+    ) -> State:
+        """Compute the factors; a :class:`~hessinf.curvature.CurvatureError` if they do not fit."""
         data: Any = products.data
         return kronecker_fit.fit_kronecker(
             products.model,
@@ -73,6 +75,8 @@ class KfacPreconditioner(Preconditioner):
             corrected=self.corrected,
             weight_decay=products.weight_decay,
             seed=randomness.derive_seed(seed, "kronecker-preconditioner"),
+            columns_at_once=products.vectors_at_once,
+            memory_limit=memory_limit,
         ).state()
 
     def inverse(self, state: State, damping: float) -> Product:

@@ -43,7 +43,9 @@ class NystroemPreconditioner(Preconditioner):
             raise ValueError(f"rank must be at least 1, found {rank}")
         self.rank = rank
 
-    def learn(self, products: CurvatureProducts, seed: int) -> State:
+    def learn(
+        self, products: CurvatureProducts, seed: int, memory_limit: float | None = None
+    ) -> State:
         """Multiply the Gauss-Newton matrix with random vectors."""
         operator = gradients.GaussNewtonProducts(
             products.model,

@@ -24,7 +24,9 @@ class Preconditioner(Registrable):
     default_implementation = None
 
     @abstractmethod
-    def learn(self, products: CurvatureProducts, seed: int) -> State:
+    def learn(
+        self, products: CurvatureProducts, seed: int, memory_limit: float | None = None
+    ) -> State:
         """Learn from the training data, whatever the damping will be.
 
         Parameters
@@ -33,6 +35,8 @@ class Preconditioner(Registrable):
             The curvature C as an operator, weight decay included.
         seed
             Of whatever is random.
+        memory_limit
+            In GiB, for factors whose size follows from the widths of layers; None for no limit.
 
         Returns
         -------

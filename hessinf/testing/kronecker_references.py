@@ -110,7 +110,13 @@ def kfac_basis(unit: Unit, weight_sharing: Literal["expand", "reduce"] = "expand
 def factors(
     unit: Unit, weight_sharing: Literal["expand", "reduce"] = "expand"
 ) -> list[tuple[Matrix, Matrix]]:
-    """Compute the second moments of rows and columns, one pair for each module."""
+    """Compute the second moments of rows and columns, one pair for each module.
+
+    That of the inputs is a mean over all positions of convolutions in two and three dimensions, and
+    over those positions of sequences that are no padding: a token, where a linear layer, an
+    embedding or a convolution in one dimension with as many positions has a gradient; a place of a
+    convolution in one dimension, where one of these has a gradient there or further on.
+    """
     modules = sorted({module for example in unit.examples for module in example})
     return [
         _module_factors([example[module] for example in unit.examples], weight_sharing)

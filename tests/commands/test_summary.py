@@ -189,3 +189,8 @@ def test_of_a_real_run(cli):
     assert outcome.stdout.rstrip("\n") + "\n" == outcome.stdout
     again = cli("interpret a.jsonnet -s out -r --set top_k=2")
     assert again.stdout == outcome.stdout.replace(": finished\n", ": finished before\n")
+
+
+def test_the_argument_of_the_default_method_is_named(run):
+    text = summarize(run([line()], interpreter="simple-influence", stopped_early=3))
+    assert "stopped early for 3 of 1,200 queries; raise recursion_depth\n" in text

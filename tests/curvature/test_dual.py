@@ -109,7 +109,7 @@ class TestAgainstTheDenseMatrix:
         dual = inverse_of(rows, inversion, weight_decay)
         factors, _ = dual.factorize(rows @ rows.T, damping)
         eye = torch.eye(SIZE).double()
-        half = dual.half_solve(given(rows), factors, eye)
+        half = dual.half_solve(given(rows), dual.half_factors(factors), eye)
         expected = dual.solve(given(rows), factors, eye)
         error = float((half @ half.T - expected).norm() / expected.norm())
         assert error < 1e-8, error

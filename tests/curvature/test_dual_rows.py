@@ -137,6 +137,41 @@ class Deeper(nn.Module):
         return found
 
 
+class Idle(nn.Module):
+    """A head that no output depends on, at first, and a number that all do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(2, 4), nn.Linear(2, 3)
+        self.unused = nn.Linear(2, 3)
+        self.scale = nn.Parameter(torch.tensor(0.7))
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.scale * self.last(torch.tanh(self.first(inputs[..., :2])))
+        if inputs.shape[-1] > 2:
+            found = found + self.head(inputs[..., 1:])
+        return found
+
+
+@pytest.mark.parametrize("numbers_kept", [0, 10**9])
+def test_parameters_without_effect(numbers_kept: int) -> None:
+    """They take no room, until an output depends on them."""
+    torch.manual_seed(0)
+    model = FunctionalModel(Idle().double())
+    data: Data = []
+    for start, width in ((0, 2), (3, 3), (6, 2)):
+        places = torch.arange(start, start + 3)
+        data.append(Batch(torch.randn(3, width).double(), torch.randint(3, (3,)), places))
+    layout = check(GaussNewtonRows(model, CrossEntropy()), data[:1], numbers_kept)._layout
+    assert layout is not None
+    assert layout.names == ("scale",)
+    assert set(layout.idle) == {f"{x}.{y}" for x in ("head", "unused") for y in ("weight", "bias")}
+    layout = check(GaussNewtonRows(model, CrossEntropy()), data, numbers_kept)._layout
+    assert layout is not None
+    assert set(layout.idle) == {"unused.weight", "unused.bias"}
+
+
 @pytest.mark.parametrize("looks_up", [False, True])
 @pytest.mark.parametrize("numbers_kept", [0, 10**9])
 def test_what_later_examples_do_is_learnt(looks_up: bool, numbers_kept: int) -> None:

@@ -75,6 +75,23 @@ class Deeper(nn.Module):
         return found
 
 
+class Idle(nn.Module):
+    """A head that no output depends on, at first, and a number that all do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(2, 4), nn.Linear(2, 3)
+        self.unused = nn.Linear(2, 3)
+        self.scale = nn.Parameter(torch.tensor(0.7))
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.scale * self.last(torch.tanh(self.first(inputs[..., :2])))
+        if inputs.shape[-1] > 2:
+            found = found + self.head(inputs[..., 1:])
+        return found
+
+
 def mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 4, bias=False), nn.Linear(4, 3))
 
@@ -138,6 +155,12 @@ def cases() -> dict[str, tuple[nn.Module, Objective, list[tuple[Any, Any]], set[
                 (drawn(2, 1, 2), labels(2, 1, classes=6)),
             ],
             {"first", "second", "last"},
+        ),
+        "parameters without effect": (
+            Idle(),
+            CrossEntropy(),
+            [(drawn(3, 2), labels(3)), (drawn(4, 3), labels(4)), (drawn(3, 2), labels(3))],
+            {"first", "last", "head"},
         ),
         "no target in the first batch": (
             mlp(),

@@ -138,7 +138,8 @@ class TestTrouble:
         message = (
             "the Kronecker factors need 0.0 GiB, memory_limit is 1e-07 GiB; 0.0 GiB of that are for"
             " the matrix \"out\", 3 × 5; freeze it (params_to_freeze: ['out.weight', 'out.bias']), "
-            'raise memory_limit, or use "diagonal" or "simple-influence", which form no factors'
+            'raise memory_limit, or use what forms no factors: "diagonal" or "simple-influence", '
+            '"jacobi" as a preconditioner'
         )
         with pytest.raises(CurvatureError, match=f"^{re.escape(message)}$"):
             fit(problem, memory_limit=1e-7)

@@ -50,6 +50,18 @@ def test_equal_to_one_backward_pass_an_example(
         assert messages == []
 
 
+@pytest.mark.parametrize(("name", "all_together"), [("distances", False), ("lstm", True)])
+def test_all_go_the_general_route_where_most_do(
+    name: str, all_together: bool, make_case: Callable[[str], Any]
+) -> None:
+    case = make_case(name)
+    compute = PerExampleGradients(case.model, case.objective.losses, "loss")
+    with case.model.evaluating():
+        compute(case.batch)
+    assert compute.capture.routes["layers"] == ("last.weight", "last.bias")
+    assert compute.routes["layers"] == (() if all_together else ("last.weight", "last.bias"))
+
+
 def test_blocks_are_the_parameters(make_case: Callable[[str], Any]) -> None:
     case = make_case("reused")
     model = case.model

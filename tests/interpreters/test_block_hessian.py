@@ -14,6 +14,7 @@ from torch.nn import functional
 from hessinf.curvature import CurvatureError
 from hessinf.gradients import HessianProducts
 from hessinf.interpreters import BlockGaussNewton, BlockHessian, InfluenceInterpreter
+from hessinf.registry import ConfigError
 from hessinf.testing import language_model, multilayer_perceptron, references
 from hessinf.testing.problems import Problem
 
@@ -78,6 +79,25 @@ class TestBlocks:
             rank += int((values > 0.3 * values.max()).sum())
         assert 0 < rank < 40
         assert diagnostics["rank"] == rank
+
+    def test_blocks_of_a_config(self, name: str) -> None:
+        problem = multilayer_perceptron()
+        built = InfluenceInterpreter.from_config(
+            {"type": name, "blocks": {"first": ["^0"], "last": ["^4"]}, "damping": 1e-3},
+            model=problem.module(),
+            train_data=problem.train,
+            objective=problem.objective,
+            weight_decay=problem.weight_decay,
+        )
+        expected = make(name, problem, damping=1e-3).scores(problem.queries)
+        assert built.scores(problem.queries).tobytes() == expected.tobytes()
+        with pytest.raises(ConfigError, match=re.escape("blocks.a.0")) as caught:
+            InfluenceInterpreter.from_config(
+                {"type": name, "blocks": {"a": ["("]}},
+                model=problem.module(),
+                train_data=problem.train,
+            )
+        assert "regular expression" in str(caught.value)
 
     def test_what_is_no_division_is_refused(self, name: str) -> None:
         text = (

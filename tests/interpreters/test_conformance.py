@@ -63,7 +63,7 @@ class TestSimpleInfluenceMiniBatches(InterpreterConformance):
     """Mini-batches, the last of each epoch short: the noise of the recursion is part of it."""
 
     name = "simple-influence"
-    arguments: ClassVar = {"lissa_batch_size": 16, "recursion_depth": {"steps": 200}}
+    arguments: ClassVar = {"lissa_batch_size": 16, "recursion_depth": {"steps": 100}}
     curvature = "ggn"
     problems = ("logistic_regression", "ridge_regression", "multilayer_perceptron")
     tolerance = Tolerance(spearman=0.97, norm_ratio=0.05)

@@ -14,6 +14,8 @@ from hessinf.registry.planner import plan
 injected = InfluenceInterpreter.injected_names()
 plan(InfluenceInterpreter, {"type": "exact", "damping": {"relative": 0.1}}, injected=injected)
 plan(InfluenceInterpreter, {"recursion_depth": "100%", "num_samples": 2}, injected=injected)
+preconditioned = {"type": "conjugate-gradient", "preconditioner": {"type": "nystroem", "rank": 9}}
+plan(InfluenceInterpreter, preconditioned, injected=injected)
 for wrong in ({"type": "exact", "damping": -1}, {"type": "exatc"}, {"num_samples": 0}):
     try:
         plan(InfluenceInterpreter, wrong, injected=injected)

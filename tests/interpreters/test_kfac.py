@@ -252,7 +252,8 @@ class TestArguments:
         message = (
             "the Kronecker factors need 2.4 GiB, memory_limit is 1 GiB; 2.4 GiB of that are for "
             "the matrix \"weight\", 2 × 9,001; freeze it (params_to_freeze: ['weight', 'bias']), "
-            'raise memory_limit, or use "diagonal" or "simple-influence", which form no factors'
+            'raise memory_limit, or use what forms no factors: "diagonal" or "simple-influence", '
+            '"jacobi" as a preconditioner'
         )
         with pytest.raises(CurvatureError) as caught:
             interpreter.fit()

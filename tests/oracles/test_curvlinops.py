@@ -157,6 +157,15 @@ def images() -> Case:
     return Case(module, torch.randn(24, 2, 6, 6), labels, "cross-entropy", nn.CrossEntropyLoss())
 
 
+def rectified_images() -> Case:
+    """With positions that no gradient reaches: they are not the largest of their window."""
+    module = nn.Sequential(
+        nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 3)
+    )
+    labels = torch.randint(3, (24,))
+    return Case(module, torch.randn(24, 2, 6, 6), labels, "cross-entropy", nn.CrossEntropyLoss())
+
+
 class Pooled(nn.Module):
     """A layer at several positions of each example, and one loss an example."""
 
@@ -199,8 +208,8 @@ def made(make: Callable[[], Case]) -> Case:
         torch.set_default_dtype(default)
 
 
-ALL = [squared_errors, classes, labels, images, pooled_sequences, sequences]
-ONE_LOSS = [squared_errors, classes, labels, images, pooled_sequences]
+ALL = [squared_errors, classes, labels, images, rectified_images, pooled_sequences, sequences]
+ONE_LOSS = [squared_errors, classes, labels, images, rectified_images, pooled_sequences]
 """Examples with one loss: what "reduce" and EK-FAC are defined for on their side."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from hessinf.curvature import CurvatureError
+from hessinf.curvature.fisher_columns import FisherColumns
 from hessinf.gradients import CurvatureProducts
 from hessinf.interpreters import ConjugateGradient
 from hessinf.registry import ConfigError
@@ -113,6 +115,40 @@ class TestKronecker:
     def test_a_loss_function_is_refused_by_name(self, name: str) -> None:
         with pytest.raises(CurvatureError, match=r"cross_entropy\b.* gives no square root"):
             inverse_of(name, operator(logistic_regression(), objective=cross_entropy))
+
+    @pytest.mark.parametrize("name", ["kfac", "ekfac"])
+    def test_factors_that_do_not_fit_are_refused(self, name: str) -> None:
+        problem = multilayer_perceptron()
+        solver = ConjugateGradient(
+            problem.module(),
+            problem.train,
+            objective=problem.objective,
+            preconditioner=name,
+            memory_limit=1e-6,
+        )
+        start = "the Kronecker factors need 0.0 GiB, memory_limit is 1e-06 GiB; "
+        end = 'or use what forms no factors: "diagonal" or "simple-influence", "jacobi" as a '
+        with pytest.raises(CurvatureError, match=f"^{start}.*{end}preconditioner$"):
+            solver.fit()
+
+    def test_columns_go_back_as_many_together_as_vectors(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original = FisherColumns.__call__
+        together = []
+
+        def watched(self: Any, outputs: torch.Tensor, *rest: Any) -> Iterator[torch.Tensor]:
+            for cotangents in original(self, outputs, *rest):
+                together.append(len(cotangents) * len(outputs))
+                yield cotangents
+
+        monkeypatch.setattr(FisherColumns, "__call__", watched)
+        products = operator(multilayer_perceptron())  # three columns an example, batches of 10
+        for vectors, numbers in ((1, [9, 9, 9, 3]), (2, [18, 12]), (3, [30])):
+            products.vectors_at_once = vectors
+            together.clear()
+            Preconditioner.by_name("kfac")().learn(products, 0)
+            assert together[: len(numbers)] == numbers
 
 
 @pytest.mark.parametrize(

@@ -173,11 +173,11 @@ class LayerCapture:
         return self.plan.idle
 
     @property
-    def coverage(self) -> dict[str, tuple[str, ...]]:
-        """The parameters by route: ``matrices``, ``elementwise``, ``general``, ``idle``."""
+    def routes(self) -> dict[str, tuple[str, ...]]:
+        """The parameters by route: "layers" (matrices), "elementwise", "general", "idle"."""
         within = {name for unit in self.units for name in unit.parameters}
         return {
-            "matrices": tuple(name for name in self.plan.shapes if name in within),
+            "layers": tuple(name for name in self.plan.shapes if name in within),
             "elementwise": self.elementwise,
             "general": self.general,
             "idle": self.idle,

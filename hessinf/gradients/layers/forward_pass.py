@@ -115,7 +115,7 @@ def run_forward(
     recorder = CallRecorder(table, model.constants.values(), shared)
     versions = {name: value._version for name, value in model.constants.items()}
     with torch.enable_grad(), recorder:
-        outputs = model.outputs_at(table.slots, _detached(batch.inputs))
+        outputs = model.outputs_at(table.slots, detached(batch.inputs))
     places = {model.slots[slot]: tensor for slot, tensor in table.slots.items()}
     return ForwardPass(
         outputs,
@@ -128,7 +128,8 @@ def run_forward(
     )
 
 
-def _detached(inputs: Any) -> Any:
+def detached(inputs: Any) -> Any:
+    """Take inputs out of the graph that they may be part of."""
     if isinstance(inputs, dict):
         return {name: tensor.detach() for name, tensor in inputs.items()}
     return inputs.detach()

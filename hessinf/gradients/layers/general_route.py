@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.func import vjp, vmap
+from torch.func import grad_and_value, vjp, vmap
 
 from hessinf.data.batching import Batch
 from hessinf.gradients.functional_model import FunctionalModel
 from hessinf.gradients.layers.fault import explained
+from hessinf.gradients.layers.forward_pass import detached
 from hessinf.gradients.out_of_memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ Numbers = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 def combined(outputs: torch.Tensor, cotangents: torch.Tensor) -> torch.Tensor:
     """Multiply the outputs ``[1, ...]`` of an example with each of ``[K, ...]``: ``[K]``."""
-    return (cotangents * outputs).flatten(1).sum(1)
+    return (cotangents * outputs).reshape(len(cotangents), -1).sum(1)
 
 
 class GeneralRoute:
@@ -136,17 +137,17 @@ class GeneralRoute:
                     self.model.outputs({**self.model.parameters, **parameters}, one), own
                 )
 
-            found, pull = vjp(forward, chosen)[:2]  # [K]
             if count == 1:
-                return {
-                    n: x.unsqueeze(0) for n, x in pull(torch.ones_like(found))[0].items()
-                }, found
+                row, number = grad_and_value(lambda theta: forward(theta).squeeze(0))(chosen)
+                return {name: x.unsqueeze(0) for name, x in row.items()}, number.unsqueeze(0)
+            found, pull = vjp(forward, chosen)[:2]  # [K]
             eye = torch.eye(count, dtype=found.dtype, device=found.device)
             return vmap(lambda row: pull(row)[0])(eye), found
 
-        with torch.no_grad():  # nothing beyond these gradients is to be differentiated
-            gradients, found = vmap(of_one, out_dims=1)(batch.inputs, own)
-        return gradients, found
+        # Recurrent layers cannot be pulled back through where gradients are switched off.
+        with torch.enable_grad():
+            gradients, found = vmap(of_one, out_dims=1)(detached(batch.inputs), own.detach())
+        return {name: x.detach() for name, x in gradients.items()}, found.detach()
 
     def _loop(
         self, names: Sequence[str], batch: Batch, own: torch.Tensor, numbers: Numbers

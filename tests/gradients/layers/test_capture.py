@@ -81,11 +81,11 @@ def test_routes_units_and_modules() -> None:
     assert grouped.parameters == ("convolution.weight", "convolution.bias")
 
 
-def test_coverage() -> None:
+def test_routes() -> None:
     capture, _ = units_of(Tied(), torch.randint(0, 7, (4, 5)))
-    covered = capture.coverage
-    assert list(covered) == ["matrices", "elementwise", "general", "idle"]
-    assert covered["matrices"][:3] == (
+    covered = capture.routes
+    assert list(covered) == ["layers", "elementwise", "general", "idle"]
+    assert covered["layers"][:3] == (
         "embedding.weight",
         "attention.in_proj_weight",
         "attention.in_proj_bias",

@@ -82,7 +82,7 @@ def ignore_mask(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run forward as if nothing were padding."""
     monkeypatch.setattr(
         forward_pass,
-        "_detached",
+        "detached",
         lambda inputs: inputs | {"padding": torch.zeros_like(inputs["padding"])},
     )
 
