@@ -106,7 +106,7 @@ class _Squares:
         values = gradients.materialize(self.names) if self.names else {}
         for name, gradient in values.items():  # [K, B, *shape]
             squares = gradient.double().square()
-            trace = squares.flatten(2).sum(dim=2)  # [K, B]
+            trace = squares.reshape(*squares.shape[:2], -1).sum(dim=2)  # [K, B]
             require_finite_examples(f'the gradient of "{name}" is', trace.isfinite().all(dim=0))
             part = squares.sum(dim=(0, 1))  # [*shape]
             self.others[name] = self.others[name] + part if name in self.others else part

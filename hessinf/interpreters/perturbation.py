@@ -140,7 +140,7 @@ def _add(
 
 def _check_finite(results: Mapping[str, torch.Tensor]) -> None:
     for values in results.values():
-        finite = values.isfinite().flatten(2).all(dim=2)  # [Q, n]
+        finite = values.isfinite().reshape(*values.shape[:2], -1).all(dim=2)  # [Q, n]
         if not bool(finite.all()):
             query, example = (int(place) for place in (~finite).nonzero()[0])
             raise InterpreterError(
