@@ -63,7 +63,9 @@ class ConjugateGradient(InfluenceInterpreter):
         directions: fewer steps where there are many, each a little dearer. Repeated and dependent
         queries do no harm.
     tolerance
-        The relative residual at which a query is solved; 0 to take all steps.
+        The relative residual at which a query is solved; 0 to take all steps; null for 1e-10 with
+        products in float64, 1e-6 in float32. In float64, 1e-6 takes a third fewer steps, and is
+        enough for a ranking.
     steps
         At most this many products for each query.
     preconditioner
@@ -94,7 +96,7 @@ class ConjugateGradient(InfluenceInterpreter):
         damping: Damping = 1e-3,
         curvature: Literal["ggn", "hessian"] = "ggn",
         method: Literal["cg", "block"] = "cg",
-        tolerance: Annotated[float, Between(0, 1)] = 1e-6,
+        tolerance: Annotated[float, Between(0, 1)] | None = None,
         steps: Annotated[int, AtLeast(1)] = 1000,
         preconditioner: Preconditioner | None = None,
         negative_curvature: Literal["error", "stop"] = "error",
@@ -106,6 +108,9 @@ class ConjugateGradient(InfluenceInterpreter):
         require_choice("method", method, ("cg", "block"))
         require_choice("negative_curvature", negative_curvature, ("error", "stop"))
         require_choice("curvature_dtype", curvature_dtype, ("float64", "model"))
+        if tolerance is None:
+            wide = curvature_dtype == "float64" or self.model.dtype == torch.float64
+            tolerance = 1e-10 if wide else 1e-6
         if not 0 <= tolerance <= 1 or steps < 1:
             raise ValueError(
                 "tolerance must be between 0 and 1 and steps at least 1, "

@@ -150,7 +150,7 @@ class TestDiagnostics:
         with caplog.at_level(logging.WARNING):
             make(problem, steps=2).scores(problem.queries)
         assert re.fullmatch(
-            r"conjugate gradients: 5 of 5 queries are not solved to the tolerance 1e-06 \(relative "
+            r"conjugate gradients: 5 of 5 queries are not solved to the tolerance 1e-10 \(relative "
             r"residuals up to 0\.\d+ after up to 2 steps\); they are marked",
             caplog.messages[0],
         )
@@ -338,7 +338,7 @@ def test_queries_that_do_not_fit_together_are_solved_in_parts() -> None:
         ),
         (
             {"steps": 0},
-            "tolerance must be between 0 and 1 and steps at least 1, found 1e-06 and 0",
+            "tolerance must be between 0 and 1 and steps at least 1, found 1e-10 and 0",
         ),
         (
             {"tolerance": -1.0},
@@ -349,3 +349,28 @@ def test_queries_that_do_not_fit_together_are_solved_in_parts() -> None:
 def test_arguments_from_python_are_checked_too(arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make(logistic_regression(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "curvature_dtype", "tolerance"),
+    [
+        (torch.float64, "model", 1e-10),
+        (torch.float32, "float64", 1e-10),
+        (torch.float32, "model", 1e-6),
+    ],
+)
+def test_the_tolerance_is_what_the_precision_can_give(
+    dtype: torch.dtype, curvature_dtype: str, tolerance: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(40, 4, generator=generator, dtype=dtype)
+    data = (inputs, torch.randint(3, (40,), generator=generator))
+    torch.manual_seed(0)
+    method = InfluenceInterpreter.by_name("conjugate-gradient")
+    interpreter = method(
+        torch.nn.Linear(4, 3, dtype=dtype), data, damping=0.01, curvature_dtype=curvature_dtype
+    )
+    assert interpreter.tolerance == tolerance
+    for result in interpreter.interpret((data[0][:3], data[1][:3])):
+        assert result.diagnostics["converged"] is True
+        assert result.diagnostics["relative_residual"] <= tolerance
