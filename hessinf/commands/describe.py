@@ -83,6 +83,8 @@ def text(description: Description) -> str:
         "",
         *_wrapped(description.summary, "  "),
     ]
+    for paragraph in description.explanation:
+        lines += ["", *_wrapped(paragraph.replace("``", ""), "  ")]
     lines += ["", "  arguments:" if description.arguments else "  no arguments"]
     for argument in description.arguments:
         lines.append(f"    {argument.name}: {argument.type}, {argument.default_text()}")

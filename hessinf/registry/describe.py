@@ -54,6 +54,8 @@ class Description:
         The class, and the file and line where it was registered.
     summary
         The first paragraph of its docstring.
+    explanation
+        The paragraphs of its docstring that follow, before any section.
     sections
         The titled sections of its docstring, such as ``Cost``.
     arguments
@@ -69,6 +71,7 @@ class Description:
     qualified_name: str
     location: str
     summary: str
+    explanation: tuple[str, ...]
     sections: dict[str, str]
     arguments: tuple[ArgumentDescription, ...]
     injected: tuple[str, ...]
@@ -104,6 +107,7 @@ def describe(catalogue: Catalogue, registration: Registration) -> Description:
         qualified_name=registration.qualified_name,
         location=registration.location,
         summary=docstring.summary(target.__doc__),
+        explanation=docstring.explanation(target.__doc__),
         sections=docstring.sections(target.__doc__),
         arguments=arguments,
         injected=injected,

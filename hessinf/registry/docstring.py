@@ -14,6 +14,21 @@ def summary(text: str | None) -> str:
     return " ".join(paragraph.split())
 
 
+def explanation(text: str | None) -> tuple[str, ...]:
+    """Return the paragraphs between the first one and the titled sections, on one line each.
+
+    Examples (paragraphs that are indented) and the paragraph that names the catalogue are left out.
+    """
+    if not text:
+        return ()
+    before = re.split(r"^\w[\w ]*\n-{3,}\n", inspect.cleandoc(text), flags=re.MULTILINE)[0]
+    return tuple(
+        " ".join(paragraph.split())
+        for paragraph in before.split("\n\n")[1:]
+        if paragraph.strip() and not paragraph.startswith((" ", "Registered as "))
+    )
+
+
 def sections(text: str | None) -> dict[str, str]:
     """Split a docstring at its underlined titles: ``{"Parameters": ..., "Cost": ...}``."""
     if not text:

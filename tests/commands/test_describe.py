@@ -70,6 +70,13 @@ def test_what_the_program_passes_and_what_it_costs(cli):
     assert "\n  references:\n" in text
 
 
+def test_what_it_is_good_for(cli):
+    text = cli("describe diagonal").stdout
+    assert "\n\n  The diagonal itself is exact: gradients are squared after " in text
+    assert "Registered as" not in text
+    assert text.index("The diagonal itself") < text.index("arguments:")
+
+
 def test_a_name_in_two_catalogues(cli):
     text = cli("describe exact").stdout
     assert '"exact" is an InfluenceInterpreter\n' in text

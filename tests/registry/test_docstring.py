@@ -43,3 +43,25 @@ def test_sections():
     assert docstring.sections(TEXT)["Cost"] == "One pass."
     assert list(docstring.sections(TEXT)) == ["Parameters", "Cost"]
     assert docstring.sections(None) == {}
+
+
+def test_explanation():
+    assert docstring.explanation(TEXT) == ("More.",)
+    text = """First.
+
+    Registered as a `Base` with name "name".
+
+    Second
+    paragraph::
+
+        an example
+
+    Third.
+
+    Notes
+    -----
+    Fourth.
+    """
+    assert docstring.explanation(text) == ("Second paragraph::", "Third.")
+    assert docstring.explanation("Only a summary.") == ()
+    assert docstring.explanation(None) == ()
