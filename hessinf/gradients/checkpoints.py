@@ -31,8 +31,9 @@ class _Checkpoints:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._generator = vars(checkpointing)[GENERATOR]
-                setattr(checkpointing, GENERATOR, _yield_once)
+                self._generator = getattr(checkpointing, GENERATOR, None)
+                if self._generator is not None:  # a private name: other versions may lack it
+                    setattr(checkpointing, GENERATOR, _yield_once)
                 vars(checkpointing)["CheckpointFunction"].apply = staticmethod(_run_checkpointed)
         try:
             yield
@@ -40,7 +41,8 @@ class _Checkpoints:
             with self._lock:
                 self._users -= 1
                 if self._users == 0:
-                    setattr(checkpointing, GENERATOR, self._generator)
+                    if self._generator is not None:
+                        setattr(checkpointing, GENERATOR, self._generator)
                     delattr(checkpointing.CheckpointFunction, "apply")
 
 
