@@ -83,8 +83,9 @@ class BlockSums:
         traces = []
         for place, block in enumerate(self.blocks):
             values = gradients.materialize(block.parameters)
-            parts = [values[name].reshape(*values[name].shape[:2], -1) for name in block.parameters]  # [K, B, d] each
-            both = torch.cat(parts, dim=2)  # [K, B, D]
+            parts = [values[name] for name in block.parameters]  # [K, B, *shape] each
+            flat_parts = [part.reshape(*part.shape[:2], -1) for part in parts]
+            both = torch.cat(flat_parts, dim=2)  # [K, B, D]
             if both.dtype in (torch.float16, torch.bfloat16):
                 both = both.float()  # products of it are added up
             require_finite_examples(

@@ -35,6 +35,10 @@ FisherKind = Literal["type-2", "monte-carlo", "empirical"]
 FEW_COLUMNS = 64
 """Up to so many columns an example, "auto" takes all of them; beyond, it samples."""
 
+LITTLE_WORK = 10**10
+"""More columns are taken all the same while they, times examples and parameters, are no more than
+this: some seconds of work, which a sampled matrix is not worth."""
+
 
 MANY_OUTPUTS = 4096
 """Beyond so many outputs an example, their number stands for that of columns."""
@@ -172,7 +176,8 @@ def choose_fisher(
     ----------
     fisher
         What was asked for. "auto" is "type-2", unless that has more than :data:`FEW_COLUMNS`
-        columns for the longest example, and the objective can be sampled.
+        columns for the longest example and is more than :data:`LITTLE_WORK`, and the objective can
+        be sampled.
     objective
         The loss of every example.
     model
@@ -207,7 +212,8 @@ def choose_fisher(
     if fisher == "type-2":
         return fisher
     columns = _columns_of_longest(objective, model, batches)
-    if columns <= FEW_COLUMNS:
+    work = columns * len(batches.dataset) * model.layout.size
+    if columns <= FEW_COLUMNS or work <= LITTLE_WORK:
         return "type-2"
     if likelihood:
         logger.info(

@@ -45,7 +45,7 @@ class Diagonal(InfluenceInterpreter):
         position, of an example); "monte-carlo" for the same in expectation, from targets that the
         model itself draws; "empirical" for the gradients at the true targets, which is another
         matrix and works with any loss; "auto" for "type-2" where an example has at most 64 outputs,
-        and "monte-carlo" beyond.
+        or outputs × N × P is at most 10^10, and "monte-carlo" beyond.
     samples
         How many targets are drawn for each example.
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from hessinf.curvature import fisher_columns
 from hessinf.curvature.errors import CurvatureError
 from hessinf.curvature.fisher_columns import FEW_COLUMNS, FisherColumns, choose_fisher
 from hessinf.data import Instance, as_dataset
@@ -218,6 +219,20 @@ def my_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 
 class TestChoice:
+    @pytest.fixture(autouse=True)
+    def _any_work_is_much(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fisher_columns, "LITTLE_WORK", 0)
+
+    def test_many_outputs_are_all_taken_where_that_is_little_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        labels = torch.tensor([0, 1, 2])
+        work = 3 * (FEW_COLUMNS + 1) ** 2  # examples × columns × parameters
+        monkeypatch.setattr(fisher_columns, "LITTLE_WORK", work)
+        assert choose("auto", CrossEntropy(), FEW_COLUMNS + 1, labels) == "type-2"
+        monkeypatch.setattr(fisher_columns, "LITTLE_WORK", work - 1)
+        assert choose("auto", CrossEntropy(), FEW_COLUMNS + 1, labels) == "monte-carlo"
+
     def test_few_outputs_are_all_taken(self) -> None:
         labels = torch.tensor([0, 1, 2])
         assert choose("auto", CrossEntropy(), FEW_COLUMNS, labels) == "type-2"
