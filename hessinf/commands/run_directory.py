@@ -19,6 +19,7 @@ from hessinf.runtime.files import (
     remove_unfinished,
     write_json_atomically,
 )
+from hessinf.runtime.json_differences import differing_places
 
 PROVENANCE = "provenance.json"
 """Written first: a directory that has it is a run of hessinf's."""
@@ -334,20 +335,16 @@ def _earlier_config(path: Path) -> Any:
         raise RunDirectoryError(f"cannot read {file}: {error}") from error
 
 
-def differences(earlier: Any, now: Any, path: str = "") -> list[str]:
-    """Name the places where two JSON values differ."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
-        keys = [*earlier, *(key for key in now if key not in earlier)]
-        return [
-            line
-            for key in keys
-            for line in differences(
-                earlier.get(key), now.get(key), f"{path}.{key}" if path else str(key)
-            )
-        ]
-    if earlier == now and type(earlier) is type(now):
-        return []
-    return [f"{path}: then {json.dumps(earlier)}, now {json.dumps(now)}"]
+def differences(earlier: Any, now: Any) -> list[str]:
+    """Say where a config differs from an earlier one, in type too."""
+
+    def same(one: Any, other: Any) -> bool:
+        return bool(one == other) and type(one) is type(other)
+
+    return [
+        f"{path}: then {json.dumps(then)}, now {json.dumps(value)}"
+        for path, then, value in differing_places(earlier, now, same)
+    ]
 
 
 def read_provenance(path: Path) -> dict[str, Any]:

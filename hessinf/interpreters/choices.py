@@ -6,7 +6,7 @@ A config is checked before anything is built; from Python, a misspelt choice wou
 from __future__ import annotations
 
 
-def require_choice(name: str, choice: str, choices: tuple[str, ...]) -> None:
+def require_choice(name: str, choice: str | None, choices: tuple[str | None, ...]) -> None:
     """Refuse an argument that is none of those that are known.
 
     Parameters

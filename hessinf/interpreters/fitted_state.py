@@ -21,6 +21,7 @@ from hessinf.models import CallableObjective
 from hessinf.registry import Registrable
 from hessinf.registry.plan import as_json
 from hessinf.runtime.files import replace_directory, write_json_atomically
+from hessinf.runtime.json_differences import differing_places
 
 if TYPE_CHECKING:
     from hessinf.gradients.functional_model import FunctionalModel
@@ -183,20 +184,12 @@ def read_tensors(folder: Path, purpose: str) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def differences(expected: Any, found: Any, path: str = "") -> list[str]:
-    """Name the places where two JSON values differ."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        keys = [*expected, *(key for key in found if key not in expected)]
-        return [
-            line
-            for key in keys
-            for line in differences(
-                expected.get(key), found.get(key), f"{path}.{key}" if path else key
-            )
-        ]
-    if expected == found:
-        return []
-    return [f"{path}: saved {json.dumps(found)}, now {json.dumps(expected)}"]
+def differences(expected: Any, found: Any) -> list[str]:
+    """Say where what was saved differs from what is expected now."""
+    return [
+        f"{path}: saved {json.dumps(saved)}, now {json.dumps(now)}"
+        for path, now, saved in differing_places(expected, found)
+    ]
 
 
 def matches(interpreter: FittedMethod, folder: Path) -> bool:

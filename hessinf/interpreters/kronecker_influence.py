@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         fisher_pass,
         kronecker,
         kronecker_fit,
-        kronecker_of_the_rest,
+        kronecker_without_example,
     )
     from hessinf.data.batching import Batch
     from hessinf.gradients import layers
@@ -28,7 +28,7 @@ else:
     fisher_pass = lazy_import("hessinf.curvature.fisher_pass")
     kronecker = lazy_import("hessinf.curvature.kronecker")
     kronecker_fit = lazy_import("hessinf.curvature.kronecker_fit")
-    kronecker_of_the_rest = lazy_import("hessinf.curvature.kronecker_of_the_rest")
+    kronecker_without_example = lazy_import("hessinf.curvature.kronecker_without_example")
     layers = lazy_import("hessinf.gradients.layers")
 
 
@@ -145,7 +145,7 @@ class KroneckerInfluence(InfluenceInterpreter):
 
         The first call goes through the training data once more, for the sums of all.
         """
-        known = self._of_the_rest
+        known = self._without_example
         if known is None or known[0] is not self.curvature_:
             curvature = self.curvature
             columns = fisher_columns.FisherColumns(
@@ -158,10 +158,12 @@ class KroneckerInfluence(InfluenceInterpreter):
                 self.executor,
                 self.memory_plan.vectors_at_once,
             )
-            rest = kronecker_of_the_rest.KroneckerOfTheRest(
+            rest = kronecker_without_example.KroneckerWithoutExample(
                 through, self.model, curvature, self.weight_sharing, self.corrected
             )
-            known = self._of_the_rest = (self.curvature_, rest)
+            known = self._without_example = (self.curvature_, rest)
         return known[1].solve(batch, vectors, self.damping_, self.heuristic_damping, share)
 
-    _of_the_rest: tuple[dict[str, Any], kronecker_of_the_rest.KroneckerOfTheRest] | None = None
+    _without_example: (
+        tuple[dict[str, Any], kronecker_without_example.KroneckerWithoutExample] | None
+    ) = None

@@ -144,12 +144,8 @@ class InfluenceFactors:
         """
         data = as_dataset(train_data)
         data.check(training=False)
-        total: torch.Tensor | None = None
-        for part in self.parts:
-            own = part.weight * self._of_part(part, data)  # [Q, N']
-            total = own if total is None else total + own
-        assert total is not None
-        return as_array(total)
+        first, *others = (part.weight * self._of_part(part, data) for part in self.parts)
+        return as_array(sum(others, first))  # [Q, N']
 
     def _of_part(self, part: ModelFactors, data: Dataset) -> torch.Tensor:
         access = _OtherTrainingData(

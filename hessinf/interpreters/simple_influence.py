@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from hessinf.curvature import Damping, as_damping, effective_damping
+from hessinf.interpreters.choices import require_choice
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
 from hessinf.interpreters.recursion_depth import RecursionDepth, as_depth
@@ -107,14 +108,9 @@ class SimpleInfluence(InfluenceInterpreter):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        # A config is checked already; from Python, a misspelt choice would mean another one.
-        for name, choice, choices in (
-            ("curvature", curvature, ("ggn", "hessian")),
-            ("averaging", averaging, ("tail", "last")),
-            ("compatibility", compatibility, ("allennlp", None)),
-        ):
-            if choice not in choices:
-                raise ValueError(f"{name} must be one of {choices}, found {choice!r}")
+        require_choice("curvature", curvature, ("ggn", "hessian"))
+        require_choice("averaging", averaging, ("tail", "last"))
+        require_choice("compatibility", compatibility, ("allennlp", None))
         if lissa_batch_size < 1 or num_samples < 1:
             raise ValueError(
                 "lissa_batch_size and num_samples must be at least 1, "
@@ -182,8 +178,9 @@ class SimpleInfluence(InfluenceInterpreter):
         if isinstance(self.damping, float):
             return 0.0, size
         generator = randomness.generator(self.seed, "simple-influence.trace")
-        probes = torch.randint(0, 2, (64, size), generator=generator) * 2 - 1  # [64, P]
-        probes = probes.to(self.model.device, self.model.dtype)
+        probes = solvers.random_signs(
+            64, size, generator, self.model.dtype, self.model.device
+        )  # [64, P]
         quadratic = (probes * products.products(probes)).sum(dim=1)  # [64]
         return float(quadratic.mean()), size
 

@@ -13,7 +13,7 @@ from hessinf.solvers.low_rank import LowRank
 from hessinf.solvers.nystroem import nystroem
 from hessinf.solvers.nystroem_preconditioner import NystroemPreconditioner
 from hessinf.solvers.preconditioner import Preconditioner
-from hessinf.solvers.trace import Trace, estimate_trace
+from hessinf.solvers.trace import Trace, estimate_trace, random_signs
 
 __all__ = [
     "DivergenceError",
@@ -36,4 +36,5 @@ __all__ = [
     "largest_eigenvalue",
     "lissa",
     "nystroem",
+    "random_signs",
 ]

@@ -67,6 +67,8 @@ class ScoreChecks(ConformanceSuite):
     def test_problems_it_cannot_take_are_refused(self) -> None:
         """What a method cannot do is an error that says so, before any score is given."""
         assert set(self.refused_problems) <= set(BY_NAME), "refused_problems names no problem"
+        if not self.refused_problems:
+            pytest.skip("it takes all problems")
         for make in map(BY_NAME.__getitem__, self.refused_problems):
             problem, refusal = make(), self.refused(make)
             assert refusal is not None

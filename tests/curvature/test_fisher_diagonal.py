@@ -18,7 +18,7 @@ from hessinf.gradients import FunctionalModel
 from hessinf.models import as_objective
 from hessinf.testing import Problem, references
 from hessinf.testing.layer_problems import deep_linear_network, texts, volumes, words
-from hessinf.testing.optimum import draw_parameters, normal
+from hessinf.testing.problem import Columns
 from hessinf.testing.problems import PROBLEMS, multilayer_perceptron, transformer
 
 ALL: tuple[Callable[[], Problem], ...] = (*PROBLEMS, texts, words, volumes, deep_linear_network)
@@ -141,28 +141,11 @@ class TestTrouble:
                 batches(as_dataset((inputs, torch.tensor([0, 1]))), 2),
             )
 
-    def test_a_layer_that_only_later_batches_use(self) -> None:
-        class Late(nn.Module):
-            """Uses a second layer where an example of the batch asks for it."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.first = nn.Linear(3, 2)
-                self.late = nn.Linear(2, 2)
-
-            def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-                hidden = self.first(inputs)
-                asked = (inputs[:, :1] > 0).double()
-                if bool(asked.any()):
-                    hidden = hidden + asked * self.late(hidden.tanh())
-                return hidden
-
-        generator = torch.Generator().manual_seed(0)
-        module = Late()
-        draw_parameters(module, generator)
-        inputs = normal(generator, 6, 3)
-        inputs[:, 0] = torch.tensor([-1.0, -1, -1, -1, 1, 1])
-        data = as_dataset((inputs, torch.tensor([0, 1, 0, 1, 0, 1])))
+    def test_a_layer_that_only_later_batches_use(
+        self, late_layer: tuple[nn.Module, Columns]
+    ) -> None:
+        module, columns = late_layer
+        data = as_dataset(columns)
         model = FunctionalModel(module)
         with model.evaluating():
             one, other = (

@@ -20,7 +20,7 @@ from hessinf.gradients import FunctionalModel
 from hessinf.models import as_objective
 from hessinf.testing import Problem, kronecker_references
 from hessinf.testing.layer_problems import texts
-from hessinf.testing.optimum import draw_parameters, normal
+from hessinf.testing.problem import Columns
 from hessinf.testing.problems import multilayer_perceptron, transformer
 
 
@@ -228,28 +228,10 @@ class TestTrouble:
         with pytest.raises(CurvatureError, match=f"^{message}$"):
             fit_kronecker(model, as_objective("cross-entropy"), nothing, fisher="empirical")
 
-    def test_a_layer_that_only_later_batches_use(self, caplog: pytest.LogCaptureFixture) -> None:
-        class Late(nn.Module):
-            """Uses a second layer where an example of the batch asks for it."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.first = nn.Linear(3, 2)
-                self.late = nn.Linear(2, 2)
-
-            def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-                hidden = self.first(inputs)
-                asked = (inputs[:, :1] > 0).double()
-                if bool(asked.any()):
-                    hidden = hidden + asked * self.late(hidden.tanh())
-                return hidden
-
-        generator = torch.Generator().manual_seed(0)
-        module = Late()
-        draw_parameters(module, generator)
-        inputs = normal(generator, 6, 3)
-        inputs[:, 0] = torch.tensor([-1.0, -1, -1, -1, 1, 1])
-        data = (inputs, torch.tensor([0, 1, 0, 1, 0, 1]))
+    def test_a_layer_that_only_later_batches_use(
+        self, late_layer: tuple[nn.Module, Columns], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        module, data = late_layer
         model = FunctionalModel(module)
         with model.evaluating(), caplog.at_level(logging.INFO):
             one, other = (

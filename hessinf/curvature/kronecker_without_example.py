@@ -52,7 +52,7 @@ SMALLEST_COMPARED = 1e-10
 """Ratios of eigenvalues are taken above this share of the largest; below is rounding."""
 
 
-class KroneckerOfTheRest:
+class KroneckerWithoutExample:
     """Inverses of K-FAC or EK-FAC, each fitted without one training example.
 
     Parameters
@@ -243,10 +243,8 @@ def _in_new_basis(
 
 def _overlaps(before: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
     """Return the squared inner products of two bases, ``[D, D]``; None where they are the same."""
-    if before is None and after is None:
-        return None
-    if before is None or after is None:
-        basis = before if after is None else after
-        assert basis is not None
-        return basis.square() if before is None else basis.T.square()
+    if before is None:
+        return None if after is None else after.square()
+    if after is None:
+        return before.T.square()
     return (before.T @ after).square()

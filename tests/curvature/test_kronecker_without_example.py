@@ -105,11 +105,11 @@ class TestKroneckerFactors:
         found = make("kfac", problem, train_data=two, fisher="monte-carlo", samples=3)
         changes = found.loss_changes(problem.queries, refinement="newton-step")
         assert np.isfinite(changes).all()
-        of_the_rest = found._of_the_rest[1]
+        rest = found._without_example[1]
         first, second = found.train_batches(1)
         with found.model.evaluating():
-            own = of_the_rest.through.of_batch(second, of_the_rest._statistic)["factors"]
-            without = of_the_rest.without(first)
+            own = rest.through.of_batch(second, rest._statistic)["factors"]
+            without = rest.without(first)
         assert len(own) == 2
         for block, sums in zip(without.blocks, own, strict=True):
             (module,) = sums.modules.values()
