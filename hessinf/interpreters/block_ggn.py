@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hessinf.curvature.blocks import Blocks, parameter_blocks
-from hessinf.interpreters.dense_blocks import DenseBlocks
+from hessinf.interpreters.chosen_blocks import ChosenBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -16,7 +15,7 @@ else:
 
 
 @InfluenceInterpreter.register("block-ggn")
-class BlockGaussNewton(DenseBlocks):
+class BlockGaussNewton(ChosenBlocks):
     """Influence with the exact Gauss-Newton matrix of each block of parameters.
 
     Registered as an `InfluenceInterpreter` with name "block-ggn".
@@ -27,10 +26,6 @@ class BlockGaussNewton(DenseBlocks):
 
     Parameters
     ----------
-    blocks
-        "layer" for a block for each module that owns parameters, "parameter" for one for each
-        parameter, or {"name": ["regular expression", ...]}, which must name every parameter in one
-        block.
     damping
         λ, or {"relative": share} of the mean eigenvalue of each block.
     inversion
@@ -55,15 +50,6 @@ class BlockGaussNewton(DenseBlocks):
     Schraudolph, Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent, 2002.
     Botev, Ritter & Barber, Practical Gauss-Newton Optimisation for Deep Learning, ICML 2017.
     """
-
-    def __init__(self, *args: Any, blocks: Blocks = "layer", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._blocks = parameter_blocks(tuple(self.model.parameters), blocks)
-
-    @property
-    def parameter_blocks(self) -> dict[str, tuple[str, ...]]:
-        """The names of the parameters of each block."""
-        return self._blocks
 
     def fit(self) -> None:
         """Form all blocks in one pass over the data, and factorise them."""

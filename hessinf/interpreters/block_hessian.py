@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hessinf.curvature.blocks import Blocks, parameter_blocks
-from hessinf.interpreters.dense_blocks import DenseBlocks
+from hessinf.interpreters.chosen_blocks import ChosenBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -20,7 +19,7 @@ else:
 
 
 @InfluenceInterpreter.register("block-hessian")
-class BlockHessian(DenseBlocks):
+class BlockHessian(ChosenBlocks):
     """Influence with the exact Hessian of each block of parameters, one layer a block by default.
 
     Registered as an `InfluenceInterpreter` with name "block-hessian".
@@ -32,10 +31,6 @@ class BlockHessian(DenseBlocks):
 
     Parameters
     ----------
-    blocks
-        "layer" for a block for each module that owns parameters, "parameter" for one for each
-        parameter, or {"name": ["regular expression", ...]}, which must name every parameter in one
-        block.
     damping
         λ, or {"relative": share} of the mean eigenvalue of each block.
     inversion
@@ -57,15 +52,6 @@ class BlockHessian(DenseBlocks):
     Grosse et al., Studying Large Language Model Generalization with Influence Functions, 2023,
     section 2.2 (what leaving out the entries between layers means).
     """
-
-    def __init__(self, *args: Any, blocks: Blocks = "layer", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._blocks = parameter_blocks(tuple(self.model.parameters), blocks)
-
-    @property
-    def parameter_blocks(self) -> dict[str, tuple[str, ...]]:
-        """The names of the parameters of each block."""
-        return self._blocks
 
     def fit(self) -> None:
         """Form each block and factorise it, one after another."""

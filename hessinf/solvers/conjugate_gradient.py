@@ -7,6 +7,7 @@ preconditioner as in Saad, Iterative Methods for Sparse Linear Systems, 2003, al
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hessinf.runtime.lazy_import import lazy_import
@@ -60,21 +61,17 @@ def conjugate_gradient(
     SolverError
         When a product is not finite, or the preconditioner is not positive.
     """
-    precondition = precondition or (lambda rows: rows)
-
-    def recursion(residuals: torch.Tensor, limits: torch.Tensor, target: float) -> Run:
-        return _run(product, precondition, residuals, limits, target, on_step)
-
+    recursion = partial(_run, product, precondition or (lambda rows: rows), on_step)
     return refine(recursion, product, vectors, tolerance=tolerance, steps=steps)
 
 
 def _run(
     product: Product,
     precondition: Product,
+    on_step: Callable[[], None],
     vectors: torch.Tensor,
     limits: torch.Tensor,
     target: float,
-    on_step: Callable[[], None],
 ) -> Run:
     dtype = vectors.dtype
     flat = FLAT * torch.finfo(dtype).eps
