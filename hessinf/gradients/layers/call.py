@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,22 +32,26 @@ class Position:
     count
         B.
     only
-        The one example that gradients are wanted of; None for all.
+        The examples that gradients are wanted of; None for all.
     dtype
         To which floating factors are brought: autocast may have chosen another for a layer.
     """
 
     axis: ExampleAxis
     count: int
-    only: int | None = None
+    only: slice | torch.Tensor | None = None
     dtype: torch.dtype | None = None
 
     def to_front(self, tensor: torch.Tensor, leading: int = 0) -> torch.Tensor:
-        """Bring ``[*leading, *shape]`` to ``[*leading, B', ...]``; B' is B, or 1."""
+        """Bring ``[*leading, *shape]`` to ``[*leading, B', ...]``; B' of the B examples."""
         front = self.axis.to_front(tensor, self.count, leading)
         if front.is_floating_point() and self.dtype is not None:
             front = front.to(self.dtype)
-        return front if self.only is None else front.narrow(leading, self.only, 1)
+        if self.only is None:
+            return front
+        if isinstance(self.only, torch.Tensor):
+            return front.index_select(leading, self.only.to(front.device))
+        return front[(*(slice(None),) * leading, self.only)]
 
     def to_rows(self, tensor: torch.Tensor, leading: int = 0) -> torch.Tensor:
         """Bring ``[*leading, *positions, F]`` to ``[*leading, B', S, F]``."""
@@ -132,6 +137,10 @@ class Call(ABC):
     def space(self, count: int) -> tuple[int, ...] | None:
         """Say what space the positions of B examples lie in, as :class:`Usage` has it."""
         return () if len(self.shape) > 2 or self.shape[0] > count else None
+
+    def positions(self, count: int) -> int:
+        """Say at how many positions each of B examples is used, as :class:`Usage` has it."""
+        return math.prod(self.shape[:-1]) // count
 
     def factors(
         self, place: int, gradient: torch.Tensor, position: Position

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_map_only
 
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.layers.call import Call
+from hessinf.gradients.layers.fast_linear import fast_linear
 from hessinf.gradients.layers.known_functions import DETACHING_FUNCTIONS, KNOWN_FUNCTIONS
 from hessinf.gradients.layers.parameter_table import ParameterTable, ParameterView
 from hessinf.gradients.layers.tensors_among import is_transformed, tensors_among
@@ -86,7 +87,8 @@ class CallRecorder(TorchFunctionMode):
         transformed = any(map(is_transformed, tensors))
         call = None if transformed else self._read(function, args, kwargs)
         if call is not None:
-            return self._keep(call, function(*args, **kwargs))
+            run = fast_linear if function is functional.linear else function
+            return self._keep(call, run(*args, **kwargs))
         return self._call_unknown(function, args, kwargs, tensors, sources)
 
     def _call_unknown(

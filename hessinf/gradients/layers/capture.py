@@ -50,7 +50,7 @@ class Recording:
         self.outputs = self._pass.outputs.detach()
         """The model's outputs ``[B, ...]``, without a graph."""
 
-    def pull_back(self, cotangents: torch.Tensor) -> LayerGradients:
+    def pull_back(self, cotangents: torch.Tensor, *, last: bool = False) -> LayerGradients:
         """Differentiate K numbers of each example, given by their derivatives in the outputs.
 
         Parameters
@@ -58,6 +58,8 @@ class Recording:
         cotangents
             ``[K, *outputs.shape]``. For a loss's gradient: K = 1, and the gradient of the summed
             losses in the outputs. For Jacobians: rows of the identity, the same for all examples.
+        last
+            Whether nothing will be pulled back after this: memory is let go on the way.
 
         Returns
         -------
@@ -79,11 +81,11 @@ class Recording:
             )
         cotangents = cotangents.detach()
         with self._explaining():
-            pulled = self._pass.pull_back(cotangents)
+            pulled = self._pass.pull_back(cotangents, keep_graph=not last)
             if self._capture._has_woken(pulled):
                 self._pass = self._capture._learn_again(self._batch, pulled)
                 pulled = self._pass.pull_back(cotangents)
-        return LayerGradients(
+        found = LayerGradients(
             self._capture.plan,
             cotangents,
             pulled.calls,
@@ -91,6 +93,9 @@ class Recording:
             self._capture._general,
             self._batch,
         )
+        if last:
+            self.close()
+        return found
 
     def _explaining(self) -> AbstractContextManager[None]:
         if not self._explains:
@@ -183,6 +188,18 @@ class LayerCapture:
             "idle": self.idle,
         }
 
+    def learn(self, batch: Batch) -> Plan:
+        """Learn what layers the model has, where that is not known yet, without a recording.
+
+        Parameters
+        ----------
+        batch
+            Its first few examples are used.
+        """
+        if self.model not in PLANS:
+            PLANS[self.model] = learn(self.model, batch.select(slice(0, EXAMPLES_PROBED)))
+        return PLANS[self.model]
+
     @contextmanager
     def recording(self, batch: Batch, *, explains: bool = True) -> Iterator[Recording]:
         """Run the model forward on a batch.
@@ -212,8 +229,7 @@ class LayerCapture:
 
     def _run(self, batch: Batch) -> ForwardPass:
         few = batch.select(slice(0, EXAMPLES_PROBED))
-        if self.model not in PLANS:
-            PLANS[self.model] = learn(self.model, few)
+        self.learn(few)
         forward = self._forward(batch)
         for examples in (few, batch):  # what the whole batch does, a few of it may show as well
             if not self.plan.surprises(forward.calls, forward.left, batch.size):

@@ -84,6 +84,10 @@ class ConvolutionCall(Call):
         """Give the size of the output."""
         return tuple(self.shape[2:])
 
+    def positions(self, count: int) -> int:
+        """Count the places of the output of an example."""
+        return self.shape[0] * math.prod(self.shape[2:]) // count
+
     def factors(
         self, place: int, gradient: torch.Tensor, position: Position
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -62,19 +62,21 @@ class ForwardPass:
     watched: Mapping[str, torch.Tensor]
     written: Sequence[str] = ()
 
-    def pull_back(self, cotangents: torch.Tensor) -> PulledBack:
+    def pull_back(self, cotangents: torch.Tensor, *, keep_graph: bool = True) -> PulledBack:
         """Differentiate in the outputs of the calls.
 
         Parameters
         ----------
         cotangents
             ``[K, *outputs.shape]``.
+        keep_graph
+            Whether the graph is used again; activations are let go on the way, if not.
         """
         targets: list[Any] = [call.edge for call in self.calls]
         targets += self.watched.values()
         if not targets or not self.outputs.requires_grad:
             return PulledBack([], [])
-        found = vectorized_gradients(self.outputs, targets, cotangents)
+        found = vectorized_gradients(self.outputs, targets, cotangents, keep_graph=keep_graph)
         return PulledBack(
             [
                 (call, gradient.reshape(len(gradient), *call.shape))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from typing import Literal, Self
 
 import torch
 
@@ -37,7 +39,7 @@ class LayerGradients:
     batch
         The examples.
     only
-        An example to confine :meth:`materialize` to.
+        An example to confine everything to.
     """
 
     def __init__(
@@ -60,17 +62,82 @@ class LayerGradients:
         self._derived = derived
         self._general = general
         self._batch = batch
-        self._only = only
+        self._recorded = batch.size
+        self._places: slice | torch.Tensor | None = None if only is None else slice(only, only + 1)
 
     @property
     def vectors(self) -> int:
         """K."""
         return len(self.cotangents)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """B."""
-        return self._batch.size
+        if self._places is None:
+            return self._recorded
+        if isinstance(self._places, slice):
+            return int(self._places.stop - self._places.start)
+        return len(self._places)
+
+    @property
+    def memory(self) -> int:
+        """How many bytes the factors take."""
+        held = {
+            tensor.data_ptr(): tensor.nbytes
+            for call, gradient in self._calls
+            for tensor in (gradient, *call.inputs.values())
+        }
+        return sum(held.values())
+
+    def bound(self) -> torch.Tensor:
+        """Return a number that is finite only where every product of factors is."""
+        total = self.cotangents.new_zeros(())
+        for call, gradient in self._calls:
+            norm = torch.linalg.vector_norm(gradient)
+            for tensor in call.inputs.values():
+                if tensor.is_floating_point():
+                    norm = norm * torch.linalg.vector_norm(tensor)
+            total = total + norm
+        return total
+
+    def select(self, places: slice | torch.Tensor) -> Self:
+        """Keep some examples: nothing is copied before factors are asked for."""
+        other = self._copied()
+        if isinstance(places, slice) and not isinstance(self._places, torch.Tensor):
+            before = 0 if self._places is None else self._places.start
+            start, stop, step = places.indices(self.count)
+            if step == 1:
+                other._places = slice(before + start, before + max(start, stop))
+                return other
+        chosen = torch.arange(self._recorded)
+        if self._places is not None:
+            chosen = chosen[self._places]
+        other._places = chosen[places]
+        return other
+
+    def without_graph(self) -> Self:
+        """Keep the factors of matrices alone, and let go of everything else.
+
+        What is left can be kept as long as one likes: no graph of activations hangs on it. It has
+        no gradients of parameters outside of :attr:`Plan.units`.
+        """
+        other = self._copied()
+        other._calls = []
+        of_units = {id(call) for calls in self._by_unit.values() for call, *_ in calls}
+        for call, gradient in self._calls:
+            if id(call) in of_units:
+                free = copy.copy(call)
+                free.edge = None
+                other._calls.append((free, gradient))
+        other._derived = {}
+        other.cotangents = self.cotangents.new_empty(self.vectors, 0)
+        return other
+
+    def _copied(self) -> Self:
+        other = copy.copy(self)
+        for name in ("count", "_by_unit"):
+            vars(other).pop(name, None)
+        return other
 
     def usages(self, unit: MatrixUnit) -> list[Usage]:
         """List the factors of a matrix's gradient, one :class:`Usage` for each call.
@@ -96,10 +163,18 @@ class LayerGradients:
                     rows,
                     inputs,
                     None if unit.bias is None else float(has_bias),
-                    call.space(self.count),
+                    call.space(self._recorded),
                     call.padding_idx,
                 )
             )
+        return found
+
+    def positions(self, unit: MatrixUnit) -> dict[Literal["rows", "columns"], int]:
+        """Count the positions in :meth:`usages`, by the side of the gradient; no factor is made."""
+        found: dict[Literal["rows", "columns"], int] = {}
+        for call, *_ in self._by_unit.get(unit, ()):
+            side = call.gradient_side
+            found[side] = found.get(side, 0) + call.positions(self._recorded)
         return found
 
     @cached_property
@@ -114,11 +189,11 @@ class LayerGradients:
         return dict(found)
 
     def _position(self, call: Call) -> Position:
-        if self.count == 1:  # one example is everywhere: all that is not features are positions
+        if self._recorded == 1:  # one example is everywhere: all that is not features are positions
             axis = ExampleAxis(call.example_dimensions()[0])
         else:
             axis = self.plan.axes[call.site]
-        return Position(axis, self.count, self._only, self.cotangents.dtype)
+        return Position(axis, self._recorded, self._places, self.cotangents.dtype)
 
     def materialize(self, names: Collection[str] | None = None) -> dict[str, torch.Tensor]:
         """Compute the gradients as tensors.
@@ -144,21 +219,30 @@ class LayerGradients:
             raise KeyError(f"not among the parameters: {', '.join(sorted(unknown))}")
         wanted = [name for name in self.plan.shapes if name in chosen]
         totals = {name: self._empty(self.plan.shapes[name]) for name in wanted}
-        self._fill(totals)
+        self.fill(totals)
         return totals
 
-    def flatten(self) -> torch.Tensor:
-        """Compute the gradients in all θ, laid out one parameter after another: ``[K, B, P]``."""
-        layout = ParameterLayout(self.plan.shapes)
+    def flatten(self, names: Collection[str] | None = None) -> torch.Tensor:
+        """Compute the gradients in all θ, laid out one parameter after another: ``[K, B, P]``.
+
+        Parameters
+        ----------
+        names
+            Of parameters; all θ when None.
+        """
+        shapes = self.plan.shapes
+        layout = ParameterLayout(
+            shapes if names is None else {name: shapes[name] for name in shapes if name in names}
+        )
         flat = self._empty(torch.Size([layout.size]))  # [K, B, P]
-        self._fill(layout.unflatten(flat))
+        self.fill(layout.unflatten(flat))
         return flat
 
-    def _fill(self, totals: Mapping[str, torch.Tensor]) -> None:
+    def fill(self, totals: Mapping[str, torch.Tensor]) -> None:
         """Write gradients into tensors ``[K, B, *shape]``, whose last dimensions are contiguous."""
         general = [name for name in totals if name in self.plan.general]
         if general:
-            some = slice(self._only, None if self._only is None else self._only + 1)
+            some = slice(None) if self._places is None else self._places
             found = self._general.pull_back(
                 general, self._batch.select(some), self.cotangents[:, some]
             )
@@ -184,8 +268,7 @@ class LayerGradients:
                     covered[root].add_(values)
 
     def _empty(self, shape: torch.Size) -> torch.Tensor:
-        count = self.count if self._only is None else 1
-        return self.cotangents.new_empty(self.vectors, count, *shape)
+        return self.cotangents.new_empty(self.vectors, self.count, *shape)
 
 
 def _write(view: ParameterView, compute: Compute, total: torch.Tensor, first: bool) -> None:

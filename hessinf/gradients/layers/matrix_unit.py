@@ -75,6 +75,41 @@ class MatrixUnit:
         bias = self._bias_rows(values[self.bias]).unsqueeze(-1)
         return torch.cat([weight, bias], dim=-1)  # [*leading, O, I]
 
+    def weight_matrix(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Show the weight's numbers of :meth:`matrix`: a view ``[*leading, O, I]`` where possible.
+
+        Parameters
+        ----------
+        values
+            By parameter name, ``[*leading, *shape]``.
+        """
+        leading = values[self.weight].ndim - self.weight_dimensions
+        return self._weight_rows(values[self.weight], leading).flatten(leading + 1)
+
+    def bias_vector(self, values: Mapping[str, torch.Tensor]) -> torch.Tensor | None:
+        """Show the bias's numbers of :meth:`matrix`: a view ``[*leading, O]``; None without one."""
+        return None if self.bias is None else self._bias_rows(values[self.bias])
+
+    def views(self, values: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Show weight and bias where they lie.
+
+        Parameters
+        ----------
+        values
+            As for :meth:`matrix`, contiguous.
+
+        Returns
+        -------
+        torch.Tensor
+            The weight, ``[*leading, O, I]`` without the bias's column: a view.
+        torch.Tensor or None
+            The bias, ``[*leading, O]``: a view.
+        """
+        leading = self._leading(values)
+        weight = self._weight_rows(values[self.weight], leading)
+        flat = weight.view(*weight.shape[: leading + 1], -1)  # [*leading, O, I]
+        return flat, None if self.bias is None else self._bias_rows(values[self.bias])
+
     def scatter(self, matrix: torch.Tensor, into: Mapping[str, torch.Tensor]) -> None:
         """Write a matrix ``[*leading, O, I]`` back where :meth:`matrix` gathers it.
 
