@@ -2,90 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
+from hessinf.data.batch import Batch
 from hessinf.data.dataset import Dataset
 from hessinf.data.errors import DataError
 from hessinf.data.instance import Instance
+from hessinf.data.transfers import transferred
+
+__all__ = ["Batch", "Batches", "batches", "collate"]
 
 TARGET_PADDING = -100
 """What integer targets of one position each are padded with: cross-entropy's ``ignore_index``."""
 
 ASSEMBLED_BYTES = 1 << 30
 """Data sets up to this size are stacked once and kept; larger ones are read batch by batch."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Examples side by side.
-
-    Parameters
-    ----------
-    inputs
-        ``[B, ...]``, or a dict of such tensors.
-    targets
-        ``[B, ...]``.
-    indices
-        ``[B]``, on the CPU: the places of the examples in their data set.
-    """
-
-    inputs: torch.Tensor | dict[str, torch.Tensor]
-    targets: torch.Tensor
-    indices: torch.Tensor
-
-    @property
-    def size(self) -> int:
-        """How many examples there are."""
-        return len(self.indices)
-
-    def to(self, device: str | torch.device, dtype: torch.dtype | None = None) -> Batch:
-        """Move to a device, and floating tensors to a type; copies from pinned memory overlap."""
-        # A copy that does not block is safe towards a GPU only: the CPU would read too early.
-        overlapping = torch.device(device).type == "cuda"
-
-        def move(tensor: torch.Tensor) -> torch.Tensor:
-            wanted = dtype if tensor.is_floating_point() else None
-            return tensor.to(device=device, dtype=wanted, non_blocking=overlapping)
-
-        return Batch(_map(move, self.inputs), move(self.targets), self.indices)
-
-    def select(self, places: torch.Tensor | slice) -> Batch:
-        """Keep some examples: a slice makes views, a tensor of places ``[B']`` copies."""
-        if isinstance(places, slice):
-            return Batch(
-                _map(lambda tensor: tensor[places], self.inputs),
-                self.targets[places],
-                self.indices[places],
-            )
-        there = places.to(self.targets.device)
-        return Batch(
-            _map(lambda tensor: tensor.index_select(0, there), self.inputs),
-            self.targets.index_select(0, there),
-            self.indices[places.cpu()],
-        )
-
-    def pin_memory(self) -> Batch:
-        """Copy to page-locked memory, from which a GPU copies while it computes."""
-        return Batch(
-            _map(torch.Tensor.pin_memory, self.inputs), self.targets.pin_memory(), self.indices
-        )
-
-    @property
-    def nbytes(self) -> int:
-        """The size of inputs and targets in bytes."""
-        tensors = self.inputs.values() if isinstance(self.inputs, dict) else [self.inputs]
-        return sum(tensor.nbytes for tensor in [*tensors, self.targets])
-
-
-def _map(function: Any, inputs: torch.Tensor | dict[str, torch.Tensor]) -> Any:
-    if isinstance(inputs, dict):
-        return {name: function(tensor) for name, tensor in inputs.items()}
-    return function(inputs)
 
 
 def collate(instances: Sequence[Instance], indices: Sequence[int] | None = None) -> Batch:
@@ -167,7 +102,7 @@ class Batches:
     """A data set, batch by batch, in its own order, as often as one likes.
 
     Small data sets are stacked once, and batches are views of that; larger ones, and those whose
-    examples differ in length, are read anew each time by a :class:`torch.utils.data.DataLoader`.
+    examples differ in length, are read anew each time, on the way to a GPU one ahead.
 
     Parameters
     ----------
@@ -193,26 +128,28 @@ class Batches:
         self.device = torch.device(device)
         self.dtype = dtype
         self._whole: Batch | None = None
-        columns = dataset.columns
+        columns = dataset.stacked
         if columns is not None:
             whole = Batch(columns.inputs, columns.targets, torch.arange(len(dataset)))
             if whole.nbytes <= ASSEMBLED_BYTES:
                 self._whole = whole.to(self.device, dtype)
-        elif len(dataset) and self._fits():
-            self._whole = collate(list(dataset)).to(self.device, dtype)
+        else:
+            instances = _alike(dataset)
+            if instances:
+                self._whole = collate(instances).to(self.device, dtype)
 
-    def _fits(self) -> bool:
-        """Whether all examples have one shape and are small enough together to be kept."""
-        shapes = set()
-        size = 0
-        for instance in self.dataset:
-            inputs = instance.inputs
-            tensors = list(inputs.values()) if isinstance(inputs, dict) else [inputs]
-            shapes.add(tuple(tuple(tensor.shape) for tensor in [*tensors, instance.target]))
-            size += sum(tensor.nbytes for tensor in [*tensors, instance.target])
-            if len(shapes) > 1 or size > ASSEMBLED_BYTES:
-                return False
-        return True
+    def sized(self, batch_size: int) -> Batches:
+        """Return the same data in batches of another size, without reading them again."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, found {batch_size}")
+        other = copy.copy(self)
+        other.batch_size = batch_size
+        return other
+
+    @property
+    def assembled(self) -> bool:
+        """Whether all examples lie side by side, so that batches of any size cost nothing."""
+        return self._whole is not None
 
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
@@ -222,25 +159,43 @@ class Batches:
             for start in range(0, len(self.dataset), self.batch_size):
                 yield self._whole.select(slice(start, start + self.batch_size))
             return
-        loader: DataLoader[Batch] = DataLoader(
-            range(len(self.dataset)),  # type: ignore[arg-type]
-            batch_size=self.batch_size,
-            collate_fn=self._read,
-            pin_memory=self.device.type == "cuda",
-            # A loader draws a number each time; the caller's generator is not ours to advance.
-            generator=torch.Generator(),
-        )
-        for batch in loader:
-            yield batch.to(self.device, self.dtype)
+        starts = range(0, len(self.dataset), self.batch_size)
+        read = (self._read(range(start, start + self.batch_size)) for start in starts)
+        yield from transferred(read, self.device, self.dtype)
 
     def _read(self, places: Sequence[int]) -> Batch:
-        return collate([self.dataset[place] for place in places], places)
+        """Assemble a batch on the CPU; places beyond the last example are left out."""
+        columns = self.dataset.columns
+        if columns is None:
+            instances = self.dataset.instances
+            places = [place for place in places if place < len(instances)]
+            return collate([instances[place] for place in places], places)
+        whole = Batch(columns.inputs, columns.targets, torch.arange(len(columns)))
+        if isinstance(places, range):
+            return whole.select(slice(places.start, places.stop))
+        return whole.select(torch.as_tensor(places))
 
     def select(self, places: torch.Tensor) -> Batch:
         """Assemble a batch of chosen examples, ``places`` ``[B]`` being on the CPU."""
         if self._whole is not None:
             return self._whole.select(places)
         return self._read(places.tolist()).to(self.device, self.dtype)
+
+
+def _alike(dataset: Dataset) -> list[Instance] | None:
+    """Read all examples, each once; None where shapes differ or they are too large to be kept."""
+    instances = []
+    shapes = set()
+    size = 0
+    for instance in dataset.instances:
+        inputs = instance.inputs
+        tensors = list(inputs.values()) if isinstance(inputs, dict) else [inputs]
+        shapes.add(tuple(tuple(tensor.shape) for tensor in [*tensors, instance.target]))
+        size += sum(tensor.nbytes for tensor in [*tensors, instance.target])
+        if len(shapes) > 1 or size > ASSEMBLED_BYTES:
+            return None
+        instances.append(instance)
+    return instances
 
 
 def batches(

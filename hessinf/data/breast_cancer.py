@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.scikit_learn_files import Table, classified_table
 from hessinf.data.scikit_learn_reader import ScikitLearnClasses
-from hessinf.runtime.lazy_import import lazy_import
 
-if TYPE_CHECKING:
-    from sklearn import datasets
-else:
-    datasets = lazy_import("sklearn.datasets")
+PROPERTIES = (
+    "radius",
+    "texture",
+    "perimeter",
+    "area",
+    "smoothness",
+    "compactness",
+    "concavity",
+    "concave points",
+    "symmetry",
+    "fractal dimension",
+)
+"""Of cell nuclei; for each the mean over the nuclei, its standard error, and the worst."""
+
+MEASUREMENTS = (
+    *(f"mean {name}" for name in PROPERTIES),
+    *(f"{name} error" for name in PROPERTIES),
+    *(f"worst {name}" for name in PROPERTIES),
+)
 
 
 @DatasetReader.register("breast-cancer")
@@ -23,6 +36,6 @@ class BreastCancer(ScikitLearnClasses):
 
     name = "breast-cancer"
 
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table."""
-        return datasets.load_breast_cancer()
+        return classified_table("breast_cancer.csv", MEASUREMENTS)

@@ -82,7 +82,11 @@ class Columns(InstanceSource):
 
     def select(self, indices: Sequence[int]) -> Columns:
         """Keep the rows at ``indices``, in that order."""
-        rows = torch.as_tensor(list(indices), dtype=torch.int64)  # [n]
+        rows: torch.Tensor | slice
+        if isinstance(indices, range) and indices.step == 1:
+            rows = slice(indices.start, indices.stop)  # views
+        else:
+            rows = torch.as_tensor(list(indices), dtype=torch.int64)  # [n]
         inputs = self.inputs
         return Columns(
             {key: x[rows] for key, x in inputs.items()}

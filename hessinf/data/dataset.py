@@ -17,11 +17,12 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import torch
 
-    from hessinf.data import checks, fingerprint
+    from hessinf.data import checks, fingerprint, stacking
 else:
     torch = lazy_import("torch")
     checks = lazy_import("hessinf.data.checks")
     fingerprint = lazy_import("hessinf.data.fingerprint")
+    stacking = lazy_import("hessinf.data.stacking")
 
 
 class Dataset(Sequence[Instance]):
@@ -120,7 +121,7 @@ class Dataset(Sequence[Instance]):
     def __getitem__(self, index: slice) -> Dataset: ...
     def __getitem__(self, index: int | slice) -> Instance | Dataset:
         if isinstance(index, slice):
-            return self.subset(range(len(self))[index])
+            return self._selected(range(len(self))[index])
         return self._shown(self.instances[operator.index(index)])
 
     def __iter__(self) -> Iterator[Instance]:
@@ -163,6 +164,10 @@ class Dataset(Sequence[Instance]):
             if not -size <= index < size:
                 raise DataError(f"index {index} is outside a data set of {size} examples")
             places.append(operator.index(index) % size)
+        return self._selected(places)
+
+    def _selected(self, places: Sequence[int]) -> Dataset:
+        """Keep the examples at places that exist, counted from 0."""
         instances = self.instances
         if isinstance(instances, InstanceSource):
             kept: Sequence[Instance] = instances.select(places)
@@ -225,6 +230,14 @@ class Dataset(Sequence[Instance]):
         return self.instances if isinstance(self.instances, Columns) else None
 
     @cached_property
+    def stacked(self) -> Columns | None:
+        """All examples as whole tensors, where they are small enough and alike; else None.
+
+        They are read once for it, and the tensors kept, however often all of them are looked at.
+        """
+        return stacking.stacked(self.instances) if self.columns is None else self.columns
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The id of each example."""
         if isinstance(self.instances, InstanceSource):
@@ -234,8 +247,9 @@ class Dataset(Sequence[Instance]):
     @cached_property
     def targets(self) -> torch.Tensor:
         """All targets, ``[N, ...]``; a DataError where their shapes differ."""
-        if self.columns is not None:
-            return self.columns.targets
+        whole = vars(self).get("stacked") if self.columns is None else self.columns
+        if whole is not None:
+            return whole.targets
         self._first()
         targets = [instance.target for instance in self.instances]
         for index, target in enumerate(targets):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.scikit_learn_files import Table, numbers
 from hessinf.data.scikit_learn_reader import ScikitLearnTable
-from hessinf.runtime.lazy_import import lazy_import
 
-if TYPE_CHECKING:
-    from sklearn import datasets
-else:
-    datasets = lazy_import("sklearn.datasets")
+MEASUREMENTS = ("age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6")
 
 
 @DatasetReader.register("diabetes")
@@ -23,9 +18,11 @@ class Diabetes(ScikitLearnTable):
 
     name = "diabetes"
 
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table, in the units it was measured in."""
-        return datasets.load_diabetes(scaled=False)
+        return Table(
+            numbers("diabetes_data_raw.csv.gz"), numbers("diabetes_target.csv.gz"), MEASUREMENTS
+        )
 
-    def label_names(self, table: Any) -> None:
+    def label_names(self, table: Table) -> None:
         """Name no classes: this is a regression."""

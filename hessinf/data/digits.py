@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.scikit_learn_files import Table, numbers
 from hessinf.data.scikit_learn_reader import ScikitLearnReader
-from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import numpy as np
-    from sklearn import datasets
-else:
-    datasets = lazy_import("sklearn.datasets")
 
 BRIGHTEST = 16
 """Pixels are whole numbers from 0 to this."""
@@ -39,21 +36,27 @@ class Digits(ScikitLearnReader):
         self.image = image
         self.stratify = stratify
 
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table."""
-        return datasets.load_digits()
+        values = numbers("digits.csv.gz", ",")  # [N, 65], the digit last
+        return Table(
+            values[:, :-1],
+            values[:, -1].astype(int),
+            tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8)),
+            tuple(map(str, range(10))),
+        )
 
     def prepare(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
         """Scale pixels to 0..1, which needs nothing from the training rows."""
         pixels = values / BRIGHTEST  # [N, 64]
         return pixels.reshape(-1, 1, 8, 8) if self.image else pixels
 
-    def display(self, table: Any, row: int, label_names: list[str] | None) -> dict[str, Any]:
+    def display(self, table: Table, row: int, label_names: list[str] | None) -> dict[str, Any]:
         """Show the picture in its 17 shades."""
         assert label_names is not None
-        image = table.images[row].astype(int).tolist()  # 8 lists of 8
+        image = table.data[row].reshape(8, 8).astype(int).tolist()  # 8 lists of 8
         return {"image": image, "label": label_names[table.target[row]]}
 
-    def feature_names(self, table: Any) -> list[str] | None:
+    def feature_names(self, table: Table) -> list[str] | None:
         """Name the pixels by row and column, where they are a vector."""
         return None if self.image else super().feature_names(table)

@@ -28,6 +28,10 @@ class Examples(Protocol):
         """The whole tensors behind it, where there are such."""
 
     @property
+    def stacked(self) -> Columns | None:
+        """All examples as whole tensors, where they are alike."""
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The id of each example."""
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.scikit_learn_files import Table, classified_table
 from hessinf.data.scikit_learn_reader import ScikitLearnClasses
-from hessinf.runtime.lazy_import import lazy_import
 
-if TYPE_CHECKING:
-    from sklearn import datasets
-else:
-    datasets = lazy_import("sklearn.datasets")
+MEASUREMENTS = (
+    "sepal length (cm)",
+    "sepal width (cm)",
+    "petal length (cm)",
+    "petal width (cm)",
+)
 
 
 @DatasetReader.register("iris")
@@ -23,6 +23,6 @@ class Iris(ScikitLearnClasses):
 
     name = "iris"
 
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table."""
-        return datasets.load_iris()
+        return classified_table("iris.csv", MEASUREMENTS)

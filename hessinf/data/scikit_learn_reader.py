@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from hessinf.data.dataset import Dataset
 from hessinf.data.dataset_reader import DatasetReader, check_split
 from hessinf.data.errors import DataError, quoted
+from hessinf.data.random_split import random_split
 from hessinf.data.standardization import Standardization
 from hessinf.registry import Above, AtLeast, Below
 from hessinf.runtime.lazy_import import lazy_import
@@ -15,12 +17,11 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from sklearn import datasets, model_selection
+
+    from hessinf.data.scikit_learn_files import Table
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
-    datasets = lazy_import("sklearn.datasets")
-    model_selection = lazy_import("sklearn.model_selection")
 
 
 class ScikitLearnReader(DatasetReader):
@@ -76,7 +77,7 @@ class ScikitLearnReader(DatasetReader):
             When there is no such split, or the data are too few for the sizes asked for.
         """
         check_split(self.name, path)
-        table = self.load()
+        table = self._table
         train, test = self._split(table.target)
         rows = train if path == "train" else test
         inputs = self.prepare(table.data, train)[rows]  # [n, ...]
@@ -98,13 +99,10 @@ class ScikitLearnReader(DatasetReader):
     def _split(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw the rows of the training and the test split, in order."""
         try:
-            train, test = model_selection.train_test_split(
-                np.arange(len(targets)),
-                test_size=self.test_ratio,
-                random_state=self.split_seed,
-                stratify=targets if self.stratify else None,
+            train, test = random_split(
+                targets, self.test_ratio, self.split_seed, stratify=self.stratify
             )
-        except ValueError as error:
+        except DataError as error:
             raise DataError(
                 f"reader {quoted(self.name)}: test_ratio {self.test_ratio} does not split "
                 f"{len(targets)} examples: {error}"
@@ -116,8 +114,12 @@ class ScikitLearnReader(DatasetReader):
             )
         return train[: self.train_size], test
 
+    @cached_property
+    def _table(self) -> Table:
+        return self.load()
+
     @abstractmethod
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table: ``data`` ``[N, D]``, ``target`` ``[N]`` and names."""
 
     @abstractmethod
@@ -125,14 +127,14 @@ class ScikitLearnReader(DatasetReader):
         """Turn ``[N, D]`` into model inputs ``[N, ...]``, learning from the rows ``train`` only."""
 
     @abstractmethod
-    def display(self, table: Any, row: int, label_names: list[str] | None) -> dict[str, Any]:
+    def display(self, table: Table, row: int, label_names: list[str] | None) -> dict[str, Any]:
         """Say what a person is shown of one row."""
 
-    def label_names(self, table: Any) -> list[str] | None:
+    def label_names(self, table: Table) -> list[str] | None:
         """Name the classes; None for a regression."""
         return [str(name) for name in table.target_names]
 
-    def feature_names(self, table: Any) -> list[str] | None:
+    def feature_names(self, table: Table) -> list[str] | None:
         """Name the numbers of a vector input."""
         return [str(name) for name in table.feature_names]
 
@@ -155,7 +157,7 @@ class ScikitLearnTable(ScikitLearnReader):
         """Standardize ``[N, D]`` by the training rows, where that is wanted."""
         return Standardization.fit(values[train]).apply(values) if self.standardize else values
 
-    def display(self, table: Any, row: int, label_names: list[str] | None) -> dict[str, Any]:
+    def display(self, table: Table, row: int, label_names: list[str] | None) -> dict[str, Any]:
         """Show the measurements as they were taken."""
         numbers = dict(zip(map(str, table.feature_names), table.data[row].tolist(), strict=True))
         if label_names is None:

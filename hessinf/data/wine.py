@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from hessinf.data.dataset_reader import DatasetReader
+from hessinf.data.scikit_learn_files import Table, classified_table
 from hessinf.data.scikit_learn_reader import ScikitLearnClasses
-from hessinf.runtime.lazy_import import lazy_import
 
-if TYPE_CHECKING:
-    from sklearn import datasets
-else:
-    datasets = lazy_import("sklearn.datasets")
+MEASUREMENTS = (
+    "alcohol",
+    "malic_acid",
+    "ash",
+    "alcalinity_of_ash",
+    "magnesium",
+    "total_phenols",
+    "flavanoids",
+    "nonflavanoid_phenols",
+    "proanthocyanins",
+    "color_intensity",
+    "hue",
+    "od280/od315_of_diluted_wines",
+    "proline",
+)
 
 
 @DatasetReader.register("wine")
@@ -23,6 +32,6 @@ class Wine(ScikitLearnClasses):
 
     name = "wine"
 
-    def load(self) -> Any:
+    def load(self) -> Table:
         """Give scikit-learn's table."""
-        return datasets.load_wine()
+        return classified_table("wine_data.csv", MEASUREMENTS)

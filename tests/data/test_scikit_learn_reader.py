@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from sklearn import datasets
 
-from hessinf.data import DataError, DatasetReader
+from hessinf.data import DataError, DatasetReader, scikit_learn_files
 from hessinf.registry import ConfigError
 
 SIZES = {"breast-cancer": 569, "diabetes": 442, "digits": 1797, "iris": 150, "wine": 178}
@@ -66,6 +69,42 @@ def test_examples_are_those_of_their_ids(name):
             else:
                 assert list(instance.display["row"].values()) == table.data[row].tolist()
                 assert list(instance.display["row"]) == list(table.feature_names)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_tables_are_those_that_scikit_learn_loads(name):
+    found, expected = DatasetReader.by_name(name)().load(), LOADERS[name]()
+    np.testing.assert_array_equal(found.data, expected.data)
+    np.testing.assert_array_equal(found.target, expected.target)
+    assert list(found.feature_names) == list(expected.feature_names)
+    names = [] if name == "diabetes" else expected.target_names
+    assert list(found.target_names) == [str(label) for label in names]
+
+
+def test_reads_without_importing_scikit_learn():
+    program = (
+        "import sys\n"
+        "from hessinf.data import DatasetReader\n"
+        f"for name in {list(SIZES)}:\n"
+        "    reader = DatasetReader.by_name(name)()\n"
+        "    assert len(reader.read('train')) > len(reader.read('test')) > 0\n"
+        "found = {'sklearn', 'scipy', 'pandas'} & sys.modules.keys()\n"
+        "assert not found, found\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("installed", "reason"),
+    [(False, "is not installed"), (True, 'has no "datasets/data" folder')],
+)
+def test_without_its_files(monkeypatch, tmp_path, installed, reason):
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)]) if installed else None
+    scikit_learn_files._folder.cache_clear()
+    monkeypatch.setattr(scikit_learn_files, "find_spec", lambda _: spec)
+    text = f"scikit-learn {reason}, and its data sets are read from there; install it"
+    with pytest.raises(DataError, match=f"^{re.escape(text)}$"):
+        both("iris")
 
 
 @pytest.mark.parametrize("name", TABLES)
