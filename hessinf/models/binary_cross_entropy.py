@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, at_least_single, examples_with_targets
+from hessinf.models.objective import (
+    Objective,
+    at_least_single,
+    examples_with_targets,
+    whole_targets,
+    widened,
+)
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -45,24 +51,34 @@ class BinaryCrossEntropy(Objective):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the loss of every example, ``[B]``."""
-        outputs = at_least_single(outputs)
+        given, outputs = at_least_single(outputs).dtype, widened(outputs)
         terms = functional.binary_cross_entropy_with_logits(
             outputs,
             self._like_outputs(outputs, targets),
             pos_weight=self._pos_weight(outputs),
             reduction="none",
         )
-        return _sum_labels(terms)
+        return _sum_labels(terms).to(given)
 
     def sample_targets(
         self, outputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Draw every label from its own Bernoulli distribution."""
-        self._like_outputs(outputs, targets)
-        uniform = torch.rand(
+        quantiles = torch.rand(
             outputs.shape, generator=generator, device=generator.device, dtype=torch.float64
-        ).to(outputs.device)
-        positive = uniform < outputs.detach().double().sigmoid()
+        )
+        return self.targets_at_quantiles(outputs, targets, quantiles.to(outputs.device))
+
+    def quantile_shape(self, outputs: torch.Tensor) -> tuple[int, ...]:
+        """Say that every label has one number: ``[B, ...]``."""
+        return tuple(outputs.shape)
+
+    def targets_at_quantiles(
+        self, outputs: torch.Tensor, targets: torch.Tensor, quantiles: torch.Tensor
+    ) -> torch.Tensor:
+        """Return 1 where the quantile is below the probability."""
+        self._like_outputs(outputs, targets)
+        positive = quantiles < outputs.detach().double().sigmoid()
         return positive.reshape(targets.shape).to(targets.dtype)
 
     def hessian_square_root_blocks(
@@ -93,6 +109,20 @@ class BinaryCrossEntropy(Objective):
                 f"{self.described} has {len(self.pos_weight)} values of pos_weight for {number} "
                 "labels; give one for every label"
             )
+        seen = self._labels_seen(dataset, number)
+        if out_features is None and number == 1 and len(seen) < 2:
+            raise ObjectiveError(
+                f"{self.described} needs examples of both classes, and the training data show "
+                f"only class {next(iter(seen), 0):g}; give data with both"
+            )
+
+    def _labels_seen(self, dataset: Dataset, number: int) -> set[float]:
+        """Collect labels of the data, both ends at least; refuse those not between 0 and 1."""
+        whole = whole_targets(dataset)
+        if whole is not None and not whole.is_complex() and whole[0].numel() == number > 0:
+            least, most = (end.item() for end in whole.aminmax())
+            if least >= 0 and most <= 1:  # NaN is neither
+                return {least, most}
         seen: set[float] = set()
         for description, target in examples_with_targets(dataset):
             values = target.flatten().tolist()
@@ -108,11 +138,7 @@ class BinaryCrossEntropy(Objective):
                         f'{description} is {value:g}; for more than two classes try "cross-entropy"'
                     )
             seen.update(values)
-        if out_features is None and number == 1 and len(seen) < 2:
-            raise ObjectiveError(
-                f"{self.described} needs examples of both classes, and the training data show "
-                f"only class {next(iter(seen), 0):g}; give data with both"
-            )
+        return seen
 
     def margins(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the logit, turned negative where the target is 0, summed over labels, ``[B]``."""

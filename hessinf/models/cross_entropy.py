@@ -6,7 +6,13 @@ import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, at_least_single, examples_with_targets
+from hessinf.models.objective import (
+    Objective,
+    at_least_single,
+    examples_with_targets,
+    whole_targets,
+    widened,
+)
 from hessinf.registry import Between
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -65,27 +71,42 @@ class CrossEntropy(Objective):
 
     def losses(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the loss of every example, ``[B]``."""
-        outputs = at_least_single(outputs)
+        given, outputs = at_least_single(outputs).dtype, widened(outputs)
         classes, mask = self._classes(outputs, targets)  # [B, S], [B, S]
         log_probabilities = outputs.log_softmax(-1)  # [B, S, C]
         weighted = self._class_weights(outputs) * log_probabilities  # [B, S, C]
         terms = -(1 - self.label_smoothing) * _pick(weighted, classes)  # [B, S]
         if self.label_smoothing:
             terms = terms - self.label_smoothing * weighted.mean(-1)
-        return self._reduce(terms, mask)
+        return self._reduce(terms, mask).to(given)
 
     def sample_targets(
         self, outputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Draw classes from the softmax; ignored positions stay ignored."""
+        quantiles = torch.rand(
+            self.quantile_shape(outputs),
+            generator=generator,
+            device=generator.device,
+            dtype=torch.float64,
+        )  # [B, S]
+        return self.targets_at_quantiles(outputs, targets, quantiles.to(outputs.device))
+
+    def quantile_shape(self, outputs: torch.Tensor) -> tuple[int, ...]:
+        """Say that every position has one number: ``[B, S]``."""
+        return tuple(outputs.shape[:-1])
+
+    def targets_at_quantiles(
+        self, outputs: torch.Tensor, targets: torch.Tensor, quantiles: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the classes at which the softmax, summed up, passes the quantiles."""
         _, mask = self._classes(outputs, targets)
-        cumulative = outputs.detach().double().softmax(-1).cumsum(-1)  # [B, S, C]
-        uniform = torch.rand(
-            mask.shape, generator=generator, device=generator.device, dtype=torch.float64
-        ).to(outputs.device)  # [B, S]
-        threshold = uniform * cumulative[..., -1]  # the last one is 1 only up to rounding
-        classes = (cumulative <= threshold.unsqueeze(-1)).sum(-1)  # [B, S]
-        classes = classes.clamp(max=outputs.shape[-1] - 1)
+        # Single precision holds probabilities well enough, but not their sums.
+        probabilities = at_least_single(outputs.detach()).softmax(-1)  # [B, S, C]
+        cumulative = probabilities.cumsum(-1, dtype=torch.float64)  # [B, S, C]
+        threshold = quantiles * cumulative[..., -1]  # the last one is 1 only up to rounding
+        classes = torch.searchsorted(cumulative, threshold.unsqueeze(-1), right=True).squeeze(-1)
+        classes = classes.clamp(max=outputs.shape[-1] - 1)  # [B, S]
         return torch.where(mask, classes, self.ignore_index).to(targets.dtype)
 
     def hessian_square_root_blocks(
@@ -97,28 +118,70 @@ class CrossEntropy(Objective):
         so that the position's factor is ``s = Σ_c t_c w_c``, divided by the number of positions
         where the example takes their mean.
         """
-        given, outputs = outputs.dtype, at_least_single(outputs)
+        given = outputs.dtype
+        scale, log_probabilities = self._curvature_scale(outputs, targets)  # [B, S], [B, S, C]
+        probabilities = log_probabilities.exp()  # [B, S, C]
+        roots = (0.5 * log_probabilities).exp()  # [B, S, C]
+        square_roots = torch.diag_embed(roots) - probabilities.unsqueeze(-1) * roots.unsqueeze(-2)
+        return self._as_blocks(square_roots * scale.sqrt()[..., None, None], given)
+
+    def reduced_square_root_blocks(
+        self, outputs: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute another square root, with a column less: the Hessian's rank is C - 1.
+
+        The root above has ``√p`` for a null vector. With the reflection H that takes ``√p`` to the
+        unit vector of the most probable class m (but for the sign), the m-th column of ``S H`` is
+        zero. What is left has a closed form without differences of nearly equal numbers:
+        ``√p_c (δ_ck - √(p_c p_k) / (1 + √p_m))`` in the rows ``c ≠ m``, ``-√(p_m p_k)`` in row m.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B, S, C, C - 1]``, with the same products ``blocks @ blocks.T``.
+        """
+        given = outputs.dtype
+        scale, log_probabilities = self._curvature_scale(outputs, targets)  # [B, S], [B, S, C]
+        roots = (0.5 * log_probabilities).exp()  # [B, S, C]
+        largest, most = roots.max(-1, keepdim=True)  # [B, S, 1] each
+        number_of_classes = outputs.shape[-1]
+        classes = torch.arange(number_of_classes, device=outputs.device)  # [C]
+        divisor = torch.where(classes == most, largest, 1 + largest)  # [B, S, C]
+        reflected = roots.square() / divisor  # [B, S, C]
+        square_roots = torch.diag_embed(torch.where(classes == most, 0.0, roots))
+        square_roots = square_roots - reflected.unsqueeze(-1) * roots.unsqueeze(-2)
+        # The last column takes the place of the one that is zero.
+        last = square_roots[..., -1:]  # [B, S, C, 1]
+        square_roots = torch.where((classes == most).unsqueeze(-2), last, square_roots)
+        square_roots = square_roots[..., :-1] * scale.sqrt()[..., None, None]
+        return self._as_blocks(square_roots, given)
+
+    def _curvature_scale(
+        self, outputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the factor ``[B, S]`` of each position's Hessian, and log-probabilities."""
+        outputs = widened(outputs)
         classes, mask = self._classes(outputs, targets)  # [B, S], [B, S]
         weights = self._class_weights(outputs).expand(outputs.shape)  # [B, S, C]
         scale = (1 - self.label_smoothing) * _pick(weights, classes)  # [B, S]
         if self.label_smoothing:
             scale = scale + self.label_smoothing * weights.mean(-1)
-        scale = scale * mask / self._divisor(mask)  # [B, S]
-        log_probabilities = outputs.log_softmax(-1)
-        probabilities = log_probabilities.exp()  # [B, S, C]
-        roots = (0.5 * log_probabilities).exp()  # [B, S, C]
-        square_roots = torch.diag_embed(roots) - probabilities.unsqueeze(-1) * roots.unsqueeze(-2)
-        square_roots = square_roots * scale.sqrt()[..., None, None]  # [B, S, C, C]
-        positions, number_of_classes = math.prod(outputs.shape[1:-1]), outputs.shape[-1]
-        return square_roots.reshape(
-            outputs.shape[0], positions, number_of_classes, number_of_classes
-        ).to(given)
+        return scale * mask / self._divisor(mask), outputs.log_softmax(-1)
+
+    def _as_blocks(self, square_roots: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Bring ``[B, *positions, C, R]`` to ``[B, S, C, R]``."""
+        examples, *positions = square_roots.shape[:-2]
+        shape = (examples, math.prod(positions), *square_roots.shape[-2:])
+        return square_roots.reshape(shape).to(dtype)
 
     def out_features(self, dataset: Dataset) -> int:
         """Say how many classes the data have."""
         self._check_whole_numbers(dataset)
         if dataset.label_names is not None:
             return len(dataset.label_names)
+        whole = whole_targets(dataset)
+        if whole is not None:
+            return self._largest_class(whole) + 1
         return max(self._largest_class(target) for _, target in examples_with_targets(dataset)) + 1
 
     def predictions(self, outputs: torch.Tensor) -> torch.Tensor:
@@ -135,6 +198,22 @@ class CrossEntropy(Objective):
                 f"{self.described} has {len(self.weight)} class weights for {number} classes; "
                 "give one weight for every class"
             )
+        seen = self._classes_seen(dataset, number)
+        if decides and len(seen) < 2:
+            found = f"only class {seen.pop()}" if seen else "no class at all"
+            raise ObjectiveError(
+                f"{self.described} needs examples of at least two classes, and the training data "
+                f"show {found}; give data with more classes"
+            )
+
+    def _classes_seen(self, dataset: Dataset, number: int) -> set[int]:
+        """Collect the classes of the data, and refuse those that are not among ``number``."""
+        whole = whole_targets(dataset)
+        if whole is not None:
+            classes = torch.unique(whole.long()).tolist()  # ascending
+            classes = [value for value in classes if value != self.ignore_index]
+            if all(0 <= value < number for value in classes):
+                return set(classes)
         seen: set[int] = set()
         for description, target in examples_with_targets(dataset):
             for value in target.flatten().tolist():
@@ -146,26 +225,21 @@ class CrossEntropy(Objective):
                         f"classes, 0 to {number - 1}; correct the data, or its label names"
                     )
                 seen.add(value)
-        if decides and len(seen) < 2:
-            found = f"only class {seen.pop()}" if seen else "no class at all"
-            raise ObjectiveError(
-                f"{self.described} needs examples of at least two classes, and the training data "
-                f"show {found}; give data with more classes"
-            )
+        return seen
 
     def margins(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the target's logit minus the log-sum-exp of the others, ``[B]``."""
-        outputs = at_least_single(outputs)
+        given, outputs = at_least_single(outputs).dtype, widened(outputs)
         classes, mask = self._classes(outputs, targets)
         is_target = torch.arange(outputs.shape[-1], device=outputs.device) == classes.unsqueeze(-1)
         others = outputs.masked_fill(is_target, -torch.inf).logsumexp(-1)  # [B, S]
-        return self._reduce(_pick(outputs, classes) - others, mask)
+        return self._reduce(_pick(outputs, classes) - others, mask).to(given)
 
     def log_probabilities(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Compute the log-probability of the target, ``[B]``."""
-        outputs = at_least_single(outputs)
+        given, outputs = at_least_single(outputs).dtype, widened(outputs)
         classes, mask = self._classes(outputs, targets)
-        return self._reduce(_pick(outputs.log_softmax(-1), classes), mask)
+        return self._reduce(_pick(outputs.log_softmax(-1), classes), mask).to(given)
 
     def logits(
         self, outputs: torch.Tensor, targets: torch.Tensor, index: int | None = None
@@ -217,18 +291,27 @@ class CrossEntropy(Objective):
         return kept.flatten(1).sum(1) if kept.dim() > 1 else kept
 
     def _largest_class(self, target: torch.Tensor) -> int:
-        kept = [value for value in target.flatten().tolist() if value != self.ignore_index]
-        return int(max(kept, default=0))
+        target = target.long()
+        kept = target[target != self.ignore_index]
+        return int(kept.max()) if kept.numel() else 0
 
     def _check_whole_numbers(self, dataset: Dataset) -> None:
+        whole = whole_targets(dataset)
+        if whole is not None and _are_whole_numbers(whole):
+            return
         for description, target in examples_with_targets(dataset):
-            if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+            if not _are_whole_numbers(target):
                 dtype = str(target.dtype).removeprefix("torch.")
                 raise ObjectiveError(
                     f"{self.described} needs targets that are class numbers (int64), and the "
                     f"target of {description} is {dtype}; for values to be regressed try "
                     '"mean-squared-error", for 0/1 labels "binary-cross-entropy"'
                 )
+
+
+def _are_whole_numbers(targets: torch.Tensor) -> bool:
+    other = targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool
+    return not other
 
 
 def _pick(values: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

@@ -54,17 +54,17 @@ class LanguageModeling(CrossEntropy):
         )
         self.shift = shift
 
-    def sample_targets(
-        self, outputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
+    def targets_at_quantiles(
+        self, outputs: torch.Tensor, targets: torch.Tensor, quantiles: torch.Tensor
     ) -> torch.Tensor:
-        """Draw every next token from the softmax; ignored positions stay ignored.
+        """Return every next token at a quantile of the softmax; ignored positions stay ignored.
 
         The first token is predicted by no output, and stays.
         """
-        sampled = super().sample_targets(outputs, targets, generator)  # [B, S], aligned
+        found = super().targets_at_quantiles(outputs, targets, quantiles)  # [B, S], aligned
         if not self.shift:
-            return sampled
-        return torch.cat([targets[:, :1], sampled[:, :-1]], dim=1)
+            return found
+        return torch.cat([targets[:, :1], found[:, :-1]], dim=1)
 
     def out_features(self, dataset: Dataset) -> int:
         """Say how large the vocabulary has to be: the largest token of the data plus one."""

@@ -6,7 +6,12 @@ import math
 from typing import TYPE_CHECKING, Literal
 
 from hessinf.models.errors import ObjectiveError
-from hessinf.models.objective import Objective, at_least_single, examples_with_targets
+from hessinf.models.objective import (
+    Objective,
+    at_least_single,
+    examples_with_targets,
+    whole_targets,
+)
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -53,10 +58,27 @@ class MeanSquaredError(Objective):
         self, outputs: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """Draw targets from a normal distribution around the outputs."""
-        self._like_outputs(outputs, targets)
         noise = torch.randn(
             outputs.shape, generator=generator, device=generator.device, dtype=outputs.dtype
         ).to(outputs.device)
+        return self._deviating(outputs, targets, noise)
+
+    def quantile_shape(self, outputs: torch.Tensor) -> tuple[int, ...]:
+        """Say that every output has one number: ``[B, ...]``."""
+        return tuple(outputs.shape)
+
+    def targets_at_quantiles(
+        self, outputs: torch.Tensor, targets: torch.Tensor, quantiles: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the quantiles of the normal distribution around the outputs."""
+        noise = math.sqrt(2) * torch.erfinv(2 * quantiles - 1)  # [B, ...]
+        return self._deviating(outputs, targets, noise.to(outputs.dtype))
+
+    def _deviating(
+        self, outputs: torch.Tensor, targets: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """Move away from the outputs, by standard deviations ``[B, ...]``."""
+        self._like_outputs(outputs, targets)
         sampled = outputs.detach() + math.sqrt(self._divisor(outputs) / 2) * noise
         return sampled.reshape(targets.shape).to(targets.dtype)
 
@@ -81,6 +103,14 @@ class MeanSquaredError(Objective):
     def check_targets(self, dataset: Dataset, *, out_features: int | None = None) -> None:
         """Refuse class numbers, values that are not finite, and targets of unequal length."""
         number = self.out_features(dataset) if out_features is None else out_features
+        whole = whole_targets(dataset)
+        if (
+            whole is not None
+            and whole.is_floating_point()
+            and whole[0].numel() == number
+            and bool(whole.isfinite().all())
+        ):
+            return
         for description, target in examples_with_targets(dataset):
             if not target.is_floating_point():
                 dtype = str(target.dtype).removeprefix("torch.")

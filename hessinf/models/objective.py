@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from hessinf.data.errors import DataError
 from hessinf.models.errors import ObjectiveError
 from hessinf.registry import Registrable
 from hessinf.registry.plan import registered_name
@@ -84,6 +85,47 @@ class Objective(Registrable):
             f"{self.described} cannot sample targets, which a Monte-Carlo Fisher needs; "
             'try an interpreter argument `fisher` that samples none ("empirical"), or give the '
             "objective a method `sample_targets`"
+        )
+
+    def quantile_shape(self, outputs: torch.Tensor) -> tuple[int, ...]:
+        """Say how many numbers :meth:`targets_at_quantiles` needs for outputs ``[B, ...]``.
+
+        Returns
+        -------
+        tuple of int
+            ``[B, ...]``: one number for each value that is drawn.
+        """
+        raise self._no_quantiles()
+
+    def targets_at_quantiles(
+        self,
+        outputs: torch.Tensor,
+        targets: torch.Tensor,
+        quantiles: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return targets at quantiles of the model's own predictive distribution.
+
+        At quantiles that are uniform between 0 and 1 these are what :meth:`sample_targets` draws.
+        An objective that has this draws for all examples at once; others, example by example.
+
+        Parameters
+        ----------
+        outputs, targets
+            As for :meth:`sample_targets`.
+        quantiles
+            Of :meth:`quantile_shape`, float64, between 0 and 1, without these.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape and type of ``targets``.
+        """
+        raise self._no_quantiles()
+
+    def _no_quantiles(self) -> ObjectiveError:
+        return ObjectiveError(
+            f"{self.described} has no targets at quantiles of its predictive distribution; give it "
+            "the methods `quantile_shape` and `targets_at_quantiles`, or draw with `sample_targets`"
         )
 
     def hessian_square_root_blocks(
@@ -225,6 +267,38 @@ def at_least_single(outputs: torch.Tensor) -> torch.Tensor:
     """
     half = outputs.dtype in (torch.bfloat16, torch.float16)
     return outputs.float() if half else outputs
+
+
+MOST_WIDENED = 4096
+"""Outputs of more classes than this stay in float32: twice their memory counts then."""
+
+
+def widened(outputs: torch.Tensor) -> torch.Tensor:
+    """Widen outputs by one precision: half to float32, float32 to float64.
+
+    The gradient of a softmax is ``p - y``. Where a model is as sure as 1 - 1e-6, float32 leaves one
+    digit of it, and every score of that example would have one digit.
+
+    Parameters
+    ----------
+    outputs
+        ``[..., C]``; in float32 they stay as they are where C is beyond :data:`MOST_WIDENED`.
+    """
+    few = outputs.shape[-1] <= MOST_WIDENED and outputs.device.type in ("cpu", "cuda")
+    if outputs.dtype == torch.float32 and few:
+        return outputs.double()
+    return at_least_single(outputs)
+
+
+def whole_targets(dataset: Dataset) -> torch.Tensor | None:
+    """Return all targets as one tensor ``[N, ...]``; None where their lengths or types differ.
+
+    Checks look at that first, and example by example only at data that they will refuse.
+    """
+    try:
+        return dataset.targets
+    except DataError:
+        return None
 
 
 def examples_with_targets(dataset: Dataset) -> Iterator[tuple[str, torch.Tensor]]:
