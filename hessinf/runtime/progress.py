@@ -56,6 +56,19 @@ class _Lines:
         print(line, file=sys.stderr, flush=True)
 
 
+class _Nothing:
+    """What stands for a bar where none is wanted."""
+
+    def update(self, count: int) -> None:
+        """Show nothing."""
+
+    def set_postfix(self, values: dict[str, Any], refresh: bool) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Nothing was shown."""
+
+
 class Bar:
     """A progress bar of one stage."""
 
@@ -90,7 +103,9 @@ def bar(*, stage: str, total: int | None, unit: str = "examples") -> Iterator[Ba
         What is counted; the bar shows it per second.
     """
     shown: Any
-    if progress_shown() and not sys.stderr.isatty():
+    if not progress_shown():
+        shown = _Nothing()
+    elif not sys.stderr.isatty():
         shown = _Lines(stage, total, unit)
     else:
         shown = tqdm.tqdm(
@@ -98,7 +113,6 @@ def bar(*, stage: str, total: int | None, unit: str = "examples") -> Iterator[Ba
             desc=stage,
             unit=f" {unit}",
             file=sys.stderr,
-            disable=not progress_shown(),
             dynamic_ncols=True,
             leave=True,
         )
