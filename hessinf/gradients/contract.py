@@ -31,7 +31,7 @@ def telling_examples(dataset: Dataset) -> torch.Tensor:
         Up to ``EXAMPLES_CHECKED`` different places; the first ones where all have one length.
     """
     first = list(range(min(EXAMPLES_CHECKED, len(dataset))))
-    if dataset.columns is None:
+    if dataset.stacked is None:
         measured = range(min(EXAMPLES_MEASURED, len(dataset)))
         lengths = [_numbers(dataset.instances[place].inputs) for place in measured]
         if len(set(lengths)) > 1:

@@ -10,30 +10,37 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable
+from functools import cached_property, partial
+from typing import ClassVar, Literal
 
 import torch
-from torch.func import grad, jvp, vjp, vmap
 
 from hessinf.data.batching import Batch
+from hessinf.gradients.block_vectors import BlockVectors
 from hessinf.gradients.errors import GradientError
 from hessinf.gradients.functional_model import FunctionalModel
+from hessinf.gradients.linearization import Linearization, NotLinearizableError
+from hessinf.gradients.linearized_data import LinearizedData, linearized_data
 from hessinf.gradients.out_of_memory import is_out_of_memory
 from hessinf.gradients.plain_kernels import twice_differentiable_attention
-from hessinf.gradients.reverse_mode import pull_back, push_forward, require_derivative
 from hessinf.models import Objective
 
 logger = logging.getLogger(__name__)
 
-Route = Literal["forward", "reverse", "one by one"]
-"""How derivatives are taken: forward mode over reverse mode; reverse mode twice; or the latter for
-one vector after another. All give the same products."""
+Route = Literal["layers", "forward", "reverse", "one by one"]
+"""How derivatives are taken: by matrix products, layer by layer, where the model allows it; forward
+mode over reverse mode; reverse mode twice; or the latter for one vector after another. All give the
+same products."""
+
+KEPT_BYTES = 1 << 28
+"""Linearizations of the training data up to this size are kept, unless said otherwise."""
 
 EXAMPLES_PROBED = 4
 """How many examples a route is tried on before it is used."""
 
 ROUTES_SAID: dict[Route, str] = {
+    "layers": "layer by layer",
     "forward": "in forward mode",
     "reverse": "for many vectors at once",
     "one by one": "in reverse mode",
@@ -58,6 +65,8 @@ class CurvatureProducts(ABC):
         examples, and accordingly more with smaller batches; None for all.
     planned_batch_size
         See there; 1 when left out.
+    kept_bytes
+        How much may be kept of the training data, so that products need the model no more.
     """
 
     def __init__(
@@ -68,6 +77,7 @@ class CurvatureProducts(ABC):
         weight_decay: float = 0.0,
         vectors_at_once: int | None = None,
         planned_batch_size: int = 1,
+        kept_bytes: float = KEPT_BYTES,
     ) -> None:
         self.model = model
         self.objective = objective
@@ -75,6 +85,7 @@ class CurvatureProducts(ABC):
         self.weight_decay = weight_decay
         self.vectors_at_once = vectors_at_once
         self.planned_batch_size = planned_batch_size
+        self.kept_bytes = kept_bytes
         self._impossible: set[Route] = set()
         self._checked: set[Route] = set()
         self._probing = False
@@ -91,10 +102,17 @@ class CurvatureProducts(ABC):
     less to set up. Beyond, forward mode is: it moves less memory. Measured on a CPU with linear
     models, MLPs of 2,778 to 85,002 parameters and a CNN, batches of 8 to 512, 1 to 64 vectors."""
 
+    fewest_worth_linearizing: ClassVar[int] = 1
+    """With fewer vectors, a batch that is not kept is not linearized."""
+
     @property
     def size(self) -> int:
         """P, the number of parameters."""
         return self.model.layout.size
+
+    @abstractmethod
+    def _linearize(self, batch: Batch) -> Linearization:
+        """Take what products need of a batch, once for all of them."""
 
     @abstractmethod
     def _forward(self, batch: Batch, vectors: torch.Tensor) -> torch.Tensor:
@@ -127,7 +145,8 @@ class CurvatureProducts(ABC):
         if len(vectors) == 0 or batch.size == 0:
             return torch.zeros_like(vectors)
         small = len(vectors) <= self.few_vectors or vectors.numel() <= self.few_numbers
-        order: tuple[Route, ...] = ("reverse", "forward") if small else ("forward", "reverse")
+        others: tuple[Route, ...] = ("reverse", "forward") if small else ("forward", "reverse")
+        order = (*(("layers",) if len(vectors) >= self.fewest_worth_linearizing else ()), *others)
         failed: dict[Route, str] = {}
         cause: RuntimeError | None = None
         for route in (*order, "one by one"):
@@ -137,6 +156,8 @@ class CurvatureProducts(ABC):
                 if route not in self._checked:
                     self._check(route, batch)
                 products = self._along(route, batch, vectors)
+            except NotLinearizableError as error:
+                self._cannot_linearize(error)
             except RuntimeError as error:  # NotImplementedError among them
                 if is_out_of_memory(error):
                     raise
@@ -150,8 +171,41 @@ class CurvatureProducts(ABC):
             f"be differentiated as often as that needs; replace the operation, or {self.remedy}"
         ) from cause
 
+    @cached_property
+    def linearized(self) -> LinearizedData | None:
+        """The curvature of the training data with no need of the model; None where that is not had.
+
+        It is computed when it is first asked for, and kept.
+        """
+        first = next(iter(self.data), None)
+        if first is None or first.size == 0 or "layers" in self._impossible:
+            return None
+        try:
+            with twice_differentiable_attention():
+                if "layers" not in self._checked:
+                    self._check("layers", first)
+                return linearized_data(
+                    self.model.layout, self.data, self._linearize, self.kept_bytes
+                )
+        except NotLinearizableError as error:
+            self._cannot_linearize(error)
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            self._note({"layers": str(error).partition("\n")[0]})
+        return None
+
+    def _cannot_linearize(self, error: NotLinearizableError) -> None:
+        self._impossible.add("layers")
+        logger.debug("products do not go layer by layer: %s", error)
+
     def _along(self, route: Route, batch: Batch, vectors: torch.Tensor) -> torch.Tensor:
         with twice_differentiable_attention():
+            if route == "layers":
+                given = BlockVectors.of_rows(vectors, self.model.layout)
+                summed = given.zeros()
+                self._linearize(batch).add_products(given, summed)
+                return summed.rows()
             if route == "forward":
                 return self._forward(batch, vectors)
             return self._reverse(batch, vectors, together=route == "reverse")
@@ -161,9 +215,12 @@ class CurvatureProducts(ABC):
         generator = torch.Generator().manual_seed(0)
         probes = torch.randn(2, self.size, generator=generator, dtype=torch.float64)
         probes = probes.to(self.model.device, self.model.dtype)  # [2, P]
+        few = batch.select(slice(0, EXAMPLES_PROBED))
         self._probing = True
         try:
-            products = self._along(route, batch.select(slice(0, EXAMPLES_PROBED)), probes)  # [2, P]
+            products = self._along(route, few, probes)  # [2, P]
+            if route == "layers":
+                self._compare(products, self._along("one by one", few, probes))
         finally:
             self._probing = False
         one, other = (probes * products.flip(0)).sum(dim=1).tolist()
@@ -175,6 +232,15 @@ class CurvatureProducts(ABC):
                 "an operation in it is wrong"
             )
         self._checked.add(route)
+
+    def _compare(self, products: torch.Tensor, expected: torch.Tensor) -> None:
+        """Check products against those of automatic differentiation, each ``[2, P]``."""
+        error, size = float((products - expected).norm()), float(expected.norm())
+        if not error <= torch.finfo(self.model.dtype).eps ** 0.5 * 4 * size:
+            raise RuntimeError(
+                f"its products differ from those of automatic differentiation by {error:.3g}, of "
+                f"{size:.3g}"
+            )
 
     def _note(self, failed: dict[Route, str]) -> None:
         """Remember, and say once, what this model cannot do."""
@@ -192,6 +258,18 @@ class CurvatureProducts(ABC):
         products = self._in_chunks(batch, vectors) / batch.size  # [K, P]
         return products + self.weight_decay * vectors if self.weight_decay else products
 
+    def at_once(self, count: int) -> int:
+        """Say how many of some vectors to multiply together, where all are at hand."""
+        return count if self.linearized is not None else min(self.vectors_at_once or count, count)
+
+    def of_batch(self, batch: Batch) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Prepare many :meth:`batch_products` with one batch, of row vectors ``[K, P]``."""
+        if self.linearized is None:
+            return partial(self.batch_products, batch)
+        with twice_differentiable_attention():
+            part = LinearizedData(self.model.layout, [self._linearize(batch)])
+        return partial(part.products, weight_decay=self.weight_decay)
+
     def products(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply the curvature of the whole mean loss, weight decay included.
 
@@ -205,6 +283,14 @@ class CurvatureProducts(ABC):
         torch.Tensor
             ``C v_k``, ``[K, P]``, summed over batches in float64.
         """
+        if self.linearized is not None:
+            try:
+                return self.linearized.products(vectors, self.weight_decay)  # [K, P]
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            logger.warning("out of memory with what is kept of the training data: letting go of it")
+            self.linearized = None
         total = torch.zeros_like(vectors, dtype=torch.float64)  # [K, P]
         count = 0
         for batch in self.data:
@@ -247,96 +333,3 @@ class CurvatureProducts(ABC):
 
     def _variables(self) -> dict[str, torch.Tensor]:
         return {name: x.detach().requires_grad_() for name, x in self.model.parameters.items()}
-
-
-class HessianProducts(CurvatureProducts):
-    """Products with the Hessian: forward-over-reverse differentiation (Pearlmutter 1994).
-
-    A few vectors on a few examples go through reverse mode twice instead, which costs less there.
-    """
-
-    few_vectors, few_numbers = 4, 1 << 15
-    described = "the Hessian of the training loss"
-    remedy = 'use the curvature "ggn", or freeze the parameters before it with params_to_freeze'
-
-    def _forward(self, batch: Batch, vectors: torch.Tensor) -> torch.Tensor:
-        layout, parameters = self.model.layout, self.model.parameters
-
-        def total_loss(theta: dict[str, torch.Tensor]) -> torch.Tensor:
-            outputs = self.model.outputs(theta, batch.inputs)
-            return self.objective.losses(outputs, batch.targets).sum()
-
-        def product(vector: torch.Tensor) -> torch.Tensor:
-            tangent = layout.unflatten(vector)
-            products: Any = jvp(grad(total_loss), (parameters,), (tangent,))[1]
-            return layout.flatten(products)  # [P]
-
-        with torch.no_grad():
-            return vmap(product)(vectors)  # [K, P]
-
-    def _reverse(self, batch: Batch, vectors: torch.Tensor, together: bool) -> torch.Tensor:
-        theta = self._variables()
-        variables = list(theta.values())
-        tangents = list(self.model.layout.unflatten(vectors).values())  # [K, *shape] each
-        with torch.enable_grad():
-            outputs = self.model.outputs(theta, batch.inputs)
-            total_loss = self.objective.losses(outputs, batch.targets).sum()
-            if not total_loss.requires_grad:
-                return torch.zeros_like(vectors)
-            gradients = torch.autograd.grad(
-                total_loss, variables, create_graph=True, allow_unused=True, materialize_grads=True
-            )
-            if self._probing:
-                require_derivative(gradients)
-            products = pull_back(gradients, variables, tangents, together=together)
-        return self.model.layout.flatten(dict(zip(theta, products, strict=True)), leading=1)
-
-
-class GaussNewtonProducts(CurvatureProducts):
-    """Products with the generalised Gauss-Newton matrix: ``Jᵀ (∂²ℓ/∂f² (J v))``."""
-
-    few_vectors, few_numbers = 1, 1 << 13
-    described = "the Gauss-Newton matrix of the training loss"
-    remedy = "freeze the parameters before it with params_to_freeze"
-
-    def _forward(self, batch: Batch, vectors: torch.Tensor) -> torch.Tensor:
-        layout, parameters = self.model.layout, self.model.parameters
-
-        def forward(theta: dict[str, torch.Tensor]) -> torch.Tensor:
-            return self.model.outputs(theta, batch.inputs)
-
-        def push(vector: torch.Tensor) -> torch.Tensor:
-            tangent: Any = layout.unflatten(vector)
-            pushed: torch.Tensor = jvp(forward, (parameters,), (tangent,))[1]
-            return pushed
-
-        with torch.no_grad():
-            outputs, pull = vjp(forward, parameters)[:2]
-            pushed = vmap(push)(vectors)  # J v: [K, B, ...]
-            curved = self._output_curvature(outputs, batch, pushed, together=True)
-            return vmap(lambda row: layout.flatten(pull(row)[0]))(curved)  # [K, P]
-
-    def _reverse(self, batch: Batch, vectors: torch.Tensor, together: bool) -> torch.Tensor:
-        theta = self._variables()
-        variables = list(theta.values())
-        tangents = list(self.model.layout.unflatten(vectors).values())  # [K, *shape] each
-        with torch.enable_grad():
-            outputs = self.model.outputs(theta, batch.inputs)  # [B, ...]
-            pushed = push_forward(
-                outputs, variables, tangents, together=together, check=self._probing
-            )
-            curved = self._output_curvature(outputs, batch, pushed, together=together)
-            products = pull_back([outputs], variables, [curved], together=together)
-        return self.model.layout.flatten(dict(zip(theta, products, strict=True)), leading=1)
-
-    def _output_curvature(
-        self, outputs: torch.Tensor, batch: Batch, vectors: torch.Tensor, *, together: bool
-    ) -> torch.Tensor:
-        """Multiply ``∂²ℓ/∂f²``, which is symmetric, with ``[K, *outputs.shape]``."""
-        variable = outputs.detach().requires_grad_()
-        with torch.enable_grad():
-            total_loss = self.objective.losses(variable, batch.targets).sum()
-            (gradient,) = torch.autograd.grad(total_loss, variable, create_graph=True)
-            if self._probing:
-                require_derivative([gradient])
-            return pull_back([gradient], [variable], [vectors], together=together)[0]

@@ -89,6 +89,7 @@ class FunctionalModel:
         """Of each place in the module that holds a parameter or buffer, which one that is."""
         self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
         self._normalizes_weights = normalizes_weights(module)
+        self._evaluating = False
         self.layout = ParameterLayout({name: x.shape for name, x in self.parameters.items()})
         self.coverage = self.layout.size / sum(value.numel() for value in named.values())
         """The share of the model's parameters that θ holds."""
@@ -144,14 +145,19 @@ class FunctionalModel:
             raise GradientError(
                 "derivatives cannot be taken inside torch.inference_mode(); call this outside of it"
             )
+        submodules = list(self.module.modules())
+        if self._evaluating and not any(submodule.training for submodule in submodules):
+            yield  # the block around this one puts everything back
+            return
         attributes = [
-            (submodule, submodule.training, dict(vars(submodule)))
-            for submodule in self.module.modules()
+            (submodule, submodule.training, dict(vars(submodule))) for submodule in submodules
         ]
         self.module.eval()
+        self._evaluating = True
         try:
             yield
         finally:
+            self._evaluating = False
             for submodule, training, before in attributes:
                 submodule.training = training
                 present = vars(submodule)

@@ -56,6 +56,13 @@ class Gradients(Mapping[str, torch.Tensor]):
     def _layout(self) -> ParameterLayout:
         return ParameterLayout({name: block.shape[1:] for name, block in self.items()})
 
+    def bound(self) -> torch.Tensor:
+        """Return a number that is finite only where all gradients are; cheaper than looking.
+
+        It may be infinite where they are merely huge.
+        """
+        return self.flatten().sum()
+
     def dot(self, other: Gradients) -> torch.Tensor:
         """Return the inner products with other gradients, ``[B, B']``."""
         self._require_same_blocks(other)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
 from hessinf.data.batching import Batch
 from hessinf.gradients.errors import GradientError
+from hessinf.gradients.factored_gradients import FactoredGradients
 from hessinf.gradients.functional_model import FunctionalModel
 from hessinf.gradients.gradients import Gradients
 from hessinf.gradients.layers import LayerCapture
@@ -20,16 +21,17 @@ logger = logging.getLogger(__name__)
 ValueFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """From outputs ``[B, ...]`` and targets ``[B, ...]`` to one number an example, ``[B]``."""
 
-Part = tuple[torch.Tensor, torch.Tensor]
-"""Gradients ``[B, P]`` and values ``[B]`` of some examples."""
+Part = tuple[Gradients, torch.Tensor]
+"""Gradients of B examples, and their values ``[B]``."""
 
 
 class PerExampleGradients:
     """Computes ∇_θ of one number an example: its loss, or a measurement.
 
     Gradients are made of what layers receive and give back (:class:`LayerCapture`) where that is
-    possible, by ``torch.func`` for the other parameters (for all, where those are the larger part),
-    and one example after another for models that this cannot batch.
+    possible, and stay factors until they are asked for as tensors (:class:`FactoredGradients`);
+    by ``torch.func`` for the other parameters (for all, where those are the larger part), and one
+    example after another for models that this cannot batch.
 
     Parameters
     ----------
@@ -71,9 +73,65 @@ class PerExampleGradients:
         GradientError
             When a gradient is not finite, or the model cannot be differentiated.
         """
-        flat, values = self._compute(batch)
-        self._check_finite(flat, values, batch)
+        parts = list(self.parts(batch))
+        if len(parts) == 1:
+            return parts[0]
+        flat = torch.cat([gradients.flatten() for gradients, _ in parts])  # [B, P]
+        values = torch.cat([values for _, values in parts])  # [B]
         return Gradients.from_flat(flat, self.model.layout), values
+
+    def parts(self, batch: Batch) -> Iterator[Part]:
+        """Compute a batch in parts that fit: the whole of it, as long as that does.
+
+        Parameters
+        ----------
+        batch
+            As for a call.
+
+        Yields
+        ------
+        tuple of Gradients and torch.Tensor
+            Of the next examples, in order.
+        """
+        start = 0
+        while start < batch.size:
+            size = min(self._at_once or batch.size, batch.size - start)
+            some = batch.select(slice(start, start + size)) if size < batch.size else batch
+            part = self._part(some)
+            if part is None:
+                logger.warning("out of memory with %d examples at once: halving", size)
+                self._at_once = -(-size // 2)
+                continue
+            self._check_finite(*part, some)
+            yield part
+            start += size
+
+    def numbers_formed(self, batch: Batch) -> int:
+        """Say how many numbers of a gradient are no factors: all P, or those in no matrix.
+
+        Parameters
+        ----------
+        batch
+            Some examples, of which the first few are looked at where nothing is known yet.
+        """
+        size = self.model.layout.size
+        if not self._by_layers:
+            return size
+        try:
+            plan = self.capture.learn(batch)
+        except RuntimeError as error:  # what it is about is told when gradients are computed
+            if is_out_of_memory(error):
+                raise
+            return size
+        if self._mostly_general():
+            return size
+        sizes = {name: value.numel() for name, value in self.model.parameters.items()}
+        return sum(sizes[name] for name in (*plan.elementwise, *plan.general))
+
+    def _mostly_general(self) -> bool:
+        """Whether the pass for parameters without factors may as well do the rest."""
+        sizes = {name: value.numel() for name, value in self.model.parameters.items()}
+        return 2 * sum(sizes[name] for name in self.capture.general) > sum(sizes.values())
 
     @property
     def routes(self) -> dict[str, tuple[str, ...]]:
@@ -91,23 +149,6 @@ class PerExampleGradients:
             return self.capture.routes
         names = tuple(self.model.parameters)
         return {"layers": (), "elementwise": (), "general": names, "idle": ()}
-
-    def _compute(self, batch: Batch) -> Part:
-        """Compute a batch in parts that fit: the whole of it, as long as that does."""
-        while True:
-            size = min(self._at_once or batch.size, batch.size)
-            parts = []
-            for start in range(0, batch.size, size):
-                part = self._part(batch.select(slice(start, start + size)))
-                if part is None:
-                    break
-                parts.append(part)
-            else:
-                if len(parts) == 1:
-                    return parts[0]
-                return torch.cat([x for x, _ in parts]), torch.cat([x for _, x in parts])
-            logger.warning("out of memory with %d examples at once: halving", size)
-            self._at_once = -(-size // 2)
 
     def _part(self, batch: Batch) -> Part | None:
         """Compute some examples together; None where memory does not suffice for so many.
@@ -138,19 +179,17 @@ class PerExampleGradients:
     def _through_layers(self, batch: Batch) -> Part:
         """Run all examples together, and make gradients of what each layer receives."""
         with self.capture.recording(batch, explains=False) as record:
-            sizes = {name: value.numel() for name, value in self.model.parameters.items()}
-            left = sum(sizes[name] for name in self.capture.general)
-            if 2 * left > sum(sizes.values()):  # the pass for them may as well do the rest
+            if self._mostly_general():
                 self._by_layers = False
             else:
                 outputs = record.outputs.requires_grad_()
                 with torch.enable_grad():
                     values = self._checked(self.values(outputs, batch.targets), batch)  # [B]
                 cotangents = self._cotangents(values, outputs)
-                gradients = record.pull_back(cotangents.unsqueeze(0))
+                gradients = record.pull_back(cotangents.unsqueeze(0), last=True)
         if not self._by_layers:
             return self._one_by_one(batch)
-        return gradients.flatten()[0], values.detach()
+        return FactoredGradients(gradients), values.detach()
 
     def _checked(self, values: torch.Tensor, batch: Batch) -> torch.Tensor:
         if values.shape != (batch.size,):
@@ -173,12 +212,13 @@ class PerExampleGradients:
 
         names = list(self.model.parameters)
         gradients, values = self._general.differentiate(names, batch, batch.targets, value, 1)
-        return self.model.layout.flatten(gradients, leading=2)[0], values[0]
+        flat = self.model.layout.flatten(gradients, leading=2)[0]  # [B, P]
+        return Gradients.from_flat(flat, self.model.layout), values[0]
 
-    def _check_finite(self, flat: torch.Tensor, values: torch.Tensor, batch: Batch) -> None:
-        if bool((values + flat.sum(dim=1)).isfinite().all()):  # one that is not makes the sum so
+    def _check_finite(self, gradients: Gradients, values: torch.Tensor, batch: Batch) -> None:
+        if bool((values.sum() + gradients.bound()).isfinite()):
             return
-        finite = values.isfinite() & flat.isfinite().all(dim=1)  # [B]
+        finite = values.isfinite() & gradients.flatten().isfinite().all(dim=1)  # [B]
         if bool(finite.all()):
             return
         place = int((~finite).nonzero()[0])

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import torch
 
+from hessinf.gradients import pull_back as backward
+
 
 def require_derivative(outputs: Sequence[torch.Tensor]) -> None:
     """Look through a graph for operations that say they must not be differentiated again.
@@ -67,20 +69,19 @@ def pull_back(
     varying = [output for output, _ in pairs]
     chosen = [cotangent for _, cotangent in pairs]
     if together:
-        products = torch.autograd.grad(
-            varying, inputs, chosen, retain_graph=True, allow_unused=True, is_grads_batched=True
-        )
+        products = backward.pull_back_together(varying, inputs, chosen)
         return [
             value.new_zeros(count, *value.shape) if product is None else product.detach()
             for value, product in zip(inputs, products, strict=True)
         ]
     rows = [
-        torch.autograd.grad(
-            varying, inputs, row, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
+        [
+            torch.zeros_like(value) if product is None else product.detach()
+            for value, product in zip(inputs, backward.pull_back(varying, inputs, row), strict=True)
+        ]
         for row in zip(*chosen, strict=True)
     ]
-    return [torch.stack(column).detach() for column in zip(*rows, strict=True)]
+    return [torch.stack(column) for column in zip(*rows, strict=True)]
 
 
 def push_forward(
@@ -118,7 +119,7 @@ def push_forward(
     if not outputs.requires_grad:
         return outputs.new_zeros(count, *outputs.shape)
     dummy = torch.zeros_like(outputs, requires_grad=True)
-    pulled = torch.autograd.grad(outputs, inputs, dummy, create_graph=True, allow_unused=True)
+    pulled = backward.pull_back([outputs], inputs, [dummy], create_graph=True)
     used = [(p, t) for p, t in zip(pulled, tangents, strict=True) if p is not None]
     if check:
         require_derivative([p for p, _ in used])

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from hessinf.curvature import Damping, as_damping, effective_damping
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
 
     from hessinf import solvers
     from hessinf.data.batching import Batch
+    from hessinf.gradients import block_vectors
+    from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.gradients import Gradients
     from hessinf.runtime import progress, randomness
 else:
     torch = lazy_import("torch")
     solvers = lazy_import("hessinf.solvers")
+    block_vectors = lazy_import("hessinf.gradients.block_vectors")
     progress = lazy_import("hessinf.runtime.progress")
     randomness = lazy_import("hessinf.runtime.randomness")
 
@@ -58,7 +61,7 @@ class SimpleInfluence(InfluenceInterpreter):
 
     AllenNLP's arguments, with the damping that they say: the recursion solves ``(C + λI) x = v`` at
     ``λ = damping``, whatever the scale. Every query carries its relative residual
-    ``‖(C + λI)x − v‖ / ‖v‖``.
+    ``‖(C + λI)x − v‖ / ‖v‖``, unless that is turned off.
 
     Parameters
     ----------
@@ -82,6 +85,9 @@ class SimpleInfluence(InfluenceInterpreter):
     compatibility
         "allennlp" repeats AllenNLP's recursion to the letter, with the Hessian, without weight
         decay: its effective damping is damping × scale.
+    residuals
+        Whether to compute how far each solution is from one, by a product with all training
+        examples: more work than a recursion of a quarter of an epoch.
 
     Cost
     ----
@@ -105,6 +111,7 @@ class SimpleInfluence(InfluenceInterpreter):
         curvature: Literal["ggn", "hessian"] = "ggn",
         averaging: Literal["tail", "last"] = "tail",
         compatibility: Literal["allennlp"] | None = None,
+        residuals: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -126,6 +133,7 @@ class SimpleInfluence(InfluenceInterpreter):
         self.curvature: Literal["ggn", "hessian"] = curvature
         self.averaging = averaging
         self.compatibility = compatibility
+        self.residuals = residuals
         if compatibility is not None and not isinstance(self.damping, float):
             raise ValueError('compatibility "allennlp" takes damping as a number')
         self.steps = self._steps(recursion_depth)
@@ -158,15 +166,22 @@ class SimpleInfluence(InfluenceInterpreter):
 
     def fit(self) -> None:
         """Choose damping and scale."""
-        products = self.curvature_products(self._effective_curvature)
+        products = self._products
         if self.compatibility == "allennlp":
-            products.weight_decay = 0.0
             self.scale_ = self.scale or ALLENNLP_SCALE
             assert isinstance(self.damping, float)
             self.damping_ = self.damping * self.scale_
             return
         self.damping_ = effective_damping(self.damping, *self._trace(products))
         self.scale_ = self.scale or SAFETY * self._largest_eigenvalue(products)
+
+    @cached_property
+    def _products(self) -> CurvatureProducts:
+        """The curvature as an operator, which keeps what it knows of the training data."""
+        products = self.curvature_products(self._effective_curvature)
+        if self.compatibility == "allennlp":
+            products.weight_decay = 0.0
+        return products
 
     @property
     def _effective_curvature(self) -> Literal["ggn", "hessian"]:
@@ -193,7 +208,7 @@ class SimpleInfluence(InfluenceInterpreter):
             probed, stage="LiSSA scale", total=BATCHES_PROBED, unit="batches"
         ):
             value = solvers.largest_eigenvalue(
-                functools.partial(products.batch_products, batch),
+                products.of_batch(batch),
                 self.model.layout.size,
                 generator=generator,
                 dtype=self.model.dtype,
@@ -210,30 +225,32 @@ class SimpleInfluence(InfluenceInterpreter):
             )
         return largest + self.damping_
 
-    def _lissa_batches(self, run: str) -> Iterator[Batch]:
+    def _lissa_places(self, run: str) -> Iterator[torch.Tensor]:
         """Draw mini-batches without end: shuffled epochs, the same for every block of queries."""
         generator = randomness.generator(self.seed, f"simple-influence.order.{run}")
-        data = self._train_batches
         while True:
             order = torch.randperm(len(self.train_data), generator=generator)  # [N]
-            for places in torch.split(order, self.lissa_batch_size):
-                yield data.select(places)
+            yield from torch.split(order, self.lissa_batch_size)
+
+    def _lissa_batches(self, run: str) -> Iterator[Batch]:
+        """Read the same mini-batches."""
+        return map(self._train_batches.select, self._lissa_places(run))
 
     def precondition(self, gradients: Gradients) -> Gradients:
         """Run the recursion for all queries together."""
         vectors = gradients.flatten()  # [Q, P]
-        products = self.curvature_products(self._effective_curvature)
-        if self.compatibility == "allennlp":
-            products.weight_decay = 0.0
+        products = self._products
         solutions, scale = self._solve(products, vectors)  # [Q, P]
-        residuals = products.products(solutions) + self.damping_ * solutions - vectors  # [Q, P]
+        self.report(steps=self.steps * self.num_samples, scale=scale)
+        if not self.residuals:
+            return gradients.like(solutions)
+        residuals = products.products(solutions)  # [Q, P]
+        residuals.add_(solutions, alpha=self.damping_).sub_(vectors)
         sizes = vectors.norm(dim=1)  # [Q]
         relative = residuals.norm(dim=1) / torch.where(sizes > 0, sizes, 1.0)  # [Q]
         self.report(
             relative_residual=relative,
             converged=relative <= CONVERGED_RESIDUAL,
-            steps=self.steps * self.num_samples,
-            scale=scale,
         )
         return gradients.like(solutions)
 
@@ -256,34 +273,58 @@ class SimpleInfluence(InfluenceInterpreter):
         raise AssertionError("unreachable")
 
     def _mean_of_samples(self, products: Any, vectors: torch.Tensor, scale: float) -> torch.Tensor:
-        total = torch.zeros_like(vectors)  # [Q, P]
+        total: torch.Tensor | None = None
         stage = f"LiSSA, {len(vectors)} queries"
         with progress.bar(stage=stage, total=self.steps * self.num_samples, unit="steps") as shown:
             for sample in range(self.num_samples):
-                batches = self._lissa_batches(str(sample))
-                if self.compatibility == "allennlp":
-                    assert isinstance(self.damping, float)
-                    total += solvers.allennlp_recursion(
-                        vectors,
-                        products.batch_products,
-                        batches,
-                        steps=self.steps,
-                        damping=self.damping,
-                        scale=scale,
-                        on_step=shown.update,
-                    )
-                else:
-                    total += solvers.lissa(
-                        vectors,
-                        products.batch_products,
-                        batches,
-                        steps=self.steps,
-                        damping=self.damping_,
-                        scale=scale,
-                        tail_average=self.averaging == "tail",
-                        on_step=shown.update,
-                    )
-        return total / self.num_samples
+                found = self._recursion(products, vectors, scale, str(sample), shown.update)
+                total = found if total is None else total.add_(found)
+        assert total is not None
+        return total.div_(self.num_samples)  # [Q, P]
+
+    def _recursion(
+        self,
+        products: CurvatureProducts,
+        vectors: torch.Tensor,
+        scale: float,
+        run: str,
+        on_step: Callable[[], None],
+    ) -> torch.Tensor:
+        """Run the recursion once: with what is known of all examples, where that is kept."""
+        compatible = self.compatibility == "allennlp"
+        options: dict[str, Any] = {
+            "steps": self.steps,
+            "damping": self.damping_,
+            "scale": scale,
+            "tail_average": self.averaging == "tail" and not compatible,
+            "bounded": not compatible,
+            "on_step": on_step,
+        }
+        kept = products.linearized
+        if kept is None:
+
+            def add(batch: Batch, given: torch.Tensor, into: torch.Tensor, factor: float) -> None:
+                into.add_(products.batch_products(batch, given), alpha=factor)
+
+            return solvers.lissa_in_place(
+                vectors / scale, add, self._lissa_batches(run), **options
+            )  # [Q, P]
+        options["damping"] += products.weight_decay
+        rows = block_vectors.BlockVectors.of_rows(vectors, self.model.layout)
+
+        def add_in_blocks(
+            places: torch.Tensor, given: torch.Tensor, into: torch.Tensor, factor: float
+        ) -> None:
+            kept.add_batch_products(places, rows.like(given), rows.like(into), factor)
+
+        solved = solvers.lissa_in_place(
+            rows.numbers.div_(scale),
+            add_in_blocks,
+            self._lissa_places(run),
+            norms=lambda numbers: rows.like(numbers).norms(),
+            **options,
+        )  # [Q·P]
+        return rows.like(solved).rows()  # [Q, P]
 
     def _advice(self, error: Exception, products: Any) -> str:
         """Say what to do against divergence."""

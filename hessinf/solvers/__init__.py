@@ -8,7 +8,7 @@ from hessinf.solvers.jacobi_preconditioner import JacobiPreconditioner
 from hessinf.solvers.kronecker_preconditioner import EkfacPreconditioner, KfacPreconditioner
 from hessinf.solvers.lanczos import RitzPairs, lanczos
 from hessinf.solvers.largest_eigenvalue import largest_eigenvalue
-from hessinf.solvers.lissa import allennlp_recursion, lissa
+from hessinf.solvers.lissa import allennlp_recursion, lissa, lissa_in_place
 from hessinf.solvers.low_rank import LowRank
 from hessinf.solvers.nystroem import nystroem
 from hessinf.solvers.nystroem_preconditioner import NystroemPreconditioner
@@ -35,6 +35,7 @@ __all__ = [
     "lanczos",
     "largest_eigenvalue",
     "lissa",
+    "lissa_in_place",
     "nystroem",
     "random_signs",
 ]

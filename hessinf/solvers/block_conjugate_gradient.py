@@ -93,16 +93,21 @@ def _run(
             break
         inverse = ((basis / quotients) @ basis.T).to(dtype)  # [D, D]
         lengths = (residuals @ directions.T) @ inverse  # [A, D]
-        run.solutions[rows] += lengths @ directions
-        residuals = residuals - lengths @ curved
+        if len(rows) == len(vectors):  # in place: for large P, what is copied takes time and memory
+            run.solutions.addmm_(lengths, directions)
+        else:
+            run.solutions.index_add_(0, rows, lengths @ directions)
+        residuals.addmm_(lengths, curved, alpha=-1)
         norms = residuals.norm(dim=1)  # [A]
         better = norms < least  # [A]
         best[rows[better]] = run.solutions[rows[better]]
         going = (norms > target) & (run.steps[rows] < limits)  # [A]
-        rows, residuals, limits = rows[going], residuals[going], limits[going]
+        if not bool(going.all()):
+            rows, residuals, limits = rows[going], residuals[going], limits[going]
         least = torch.minimum(norms, least)[going]
         if not len(rows):
             break
         images = precondition(residuals)  # [A, P]
-        directions = orthonormal_rows(images - ((images @ curved.T) @ inverse) @ directions)
+        shares = (images @ curved.T) @ inverse  # [A, D]
+        directions = orthonormal_rows(torch.addmm(images, shares, directions, alpha=-1))
     return run

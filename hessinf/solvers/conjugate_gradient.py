@@ -79,7 +79,7 @@ def _run(
     rows = torch.arange(len(vectors), device=vectors.device)  # [A], those still active
     solutions = run.solutions.clone()  # [A, P]
     residuals = vectors.clone()  # [A, P]
-    best, least = solutions, residuals.norm(dim=1)  # [A, P], [A]: of the smallest residual
+    best, least = solutions.clone(), residuals.norm(dim=1)  # [A, P], [A]: of the smallest residual
     images = precondition(residuals)  # z = M⁻¹ r, [A, P]
     directions = images.clone()  # p, [A, P]
     products = _inner(residuals, images)  # ⟨r, z⟩, [A]
@@ -99,16 +99,19 @@ def _run(
         good = quotients > flat * run.largest[rows]  # [A]
         run.blocked[rows] = ~good
         lengths = torch.where(good, products / torch.where(good, curvatures, 1.0), 0.0)  # [A]
-        solutions = solutions + lengths.to(dtype)[:, None] * directions
-        residuals = residuals - lengths.to(dtype)[:, None] * curved
+        # In place: for large P, what is copied takes time and memory.
+        solutions.addcmul_(directions, lengths.to(dtype)[:, None])
+        residuals.addcmul_(curved, lengths.to(dtype)[:, None], value=-1)
         norms = residuals.norm(dim=1)  # [A]
         better = norms < least  # [A]
-        best, least = torch.where(better[:, None], solutions, best), torch.minimum(norms, least)
-        run.solutions[rows] = torch.where(good[:, None], solutions, best)
+        torch.where(better[:, None], solutions, best, out=best)
+        least = torch.minimum(norms, least)
         run.steps[rows] += 1
         on_step()
         going = good & (norms > target) & (run.steps[rows] < limits)  # [A]
         if not bool(going.all()):
+            done = ~going  # [A]
+            run.solutions[rows[done]] = torch.where(good[done, None], solutions[done], best[done])
             rows, solutions, residuals = rows[going], solutions[going], residuals[going]
             directions, products, limits = directions[going], products[going], limits[going]
             best, least = best[going], least[going]
@@ -116,7 +119,7 @@ def _run(
                 break
         images = precondition(residuals)  # [A, P]
         before, products = products, _inner(residuals, images)  # [A]
-        directions = images + (products / before).to(dtype)[:, None] * directions  # [A, P]
+        directions.mul_((products / before).to(dtype)[:, None]).add_(images)
     return run
 
 

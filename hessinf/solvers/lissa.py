@@ -18,6 +18,9 @@ from hessinf.solvers.errors import DivergenceError
 
 if TYPE_CHECKING:
     import torch
+
+    BatchProduct = Callable[[Any, torch.Tensor], torch.Tensor]
+    AddProduct = Callable[[Any, torch.Tensor, torch.Tensor, float], None]
 else:
     torch = lazy_import("torch")
 
@@ -30,7 +33,7 @@ RUNAWAY_FACTOR = 1e4
 
 def lissa(
     vectors: torch.Tensor,
-    batch_product: Callable[[Any, torch.Tensor], torch.Tensor],
+    batch_product: BatchProduct,
     batches: Iterable[Any],
     *,
     steps: int,
@@ -73,41 +76,21 @@ def lissa(
     ValueError
         When there is no step, or there are fewer batches than steps.
     """
-    _require_steps(steps)
-    solutions = vectors / scale  # [K, P]
-    mean = torch.zeros_like(solutions)  # [K, P]
-    averaged = 0
-    sizes = vectors.norm(dim=1)  # [K]
-    bound = RUNAWAY_FACTOR * sizes / damping if damping > 0 else torch.full_like(sizes, torch.inf)
-    # Whatever the damping, a solution this far from its start is no solution.
-    bound = torch.minimum(bound, RUNAWAY_FACTOR**2 * sizes / scale * steps)  # [K]
-    done = 0
-    for step, batch in zip(range(1, steps + 1), batches, strict=False):
-        products = batch_product(batch, solutions)  # [K, P]
-        # x + (v − C x − λ x) / s, in place: for large P, memory is what a step waits for.
-        solutions.mul_(1 - damping / scale).add_(vectors, alpha=1 / scale)
-        solutions.sub_(products, alpha=1 / scale)
-        if tail_average and 2 * step > steps:
-            averaged += 1
-            mean.lerp_(solutions, 1 / averaged)  # a running mean keeps its precision in float32
-        if step % STEPS_BETWEEN_CHECKS == 0 or step == steps:
-            _check(solutions, bound, step, scale)
-        on_step()
-        done = step
-    _require_all(done, steps)
-    return mean if averaged else solutions
-
-
-def _check(solutions: torch.Tensor, bound: torch.Tensor, step: int, scale: float) -> None:
-    norms = solutions.norm(dim=1)  # [K]
-    good = norms.isfinite() & (norms <= bound)  # [K]
-    if not bool(good.all()):
-        raise DivergenceError(f"LiSSA ran away within {step} steps at scale {scale:.6g}")
+    return lissa_in_place(
+        vectors / scale,
+        _adding(batch_product),
+        batches,
+        steps=steps,
+        damping=damping,
+        scale=scale,
+        tail_average=tail_average,
+        on_step=on_step,
+    )
 
 
 def allennlp_recursion(
     vectors: torch.Tensor,
-    batch_product: Callable[[Any, torch.Tensor], torch.Tensor],
+    batch_product: BatchProduct,
     batches: Iterable[Any],
     *,
     steps: int,
@@ -118,7 +101,7 @@ def allennlp_recursion(
     """Run AllenNLP's recursion to the letter: ``cur ← v + (1 − damping)·cur − C_t cur / scale``.
 
     The result is ``cur / scale`` after the last step, which solves ``(C + damping·scale·I) x = v``
-    when it converges.
+    when it converges: with ``x = cur / scale``, the recursion of :func:`lissa` at that damping.
 
     Parameters
     ----------
@@ -139,17 +122,107 @@ def allennlp_recursion(
     ValueError
         When there is no step, or there are fewer batches than steps.
     """
+    return lissa_in_place(
+        vectors / scale,
+        _adding(batch_product),
+        batches,
+        steps=steps,
+        damping=damping * scale,
+        scale=scale,
+        tail_average=False,
+        bounded=False,
+        on_step=on_step,
+    )
+
+
+def lissa_in_place(
+    shift: torch.Tensor,
+    add_product: AddProduct,
+    batches: Iterable[Any],
+    *,
+    steps: int,
+    damping: float,
+    scale: float,
+    tail_average: bool = True,
+    bounded: bool = True,
+    norms: Callable[[torch.Tensor], torch.Tensor] = lambda rows: rows.norm(dim=1),
+    on_step: Callable[[], None] = lambda: None,
+) -> torch.Tensor:
+    """Run the recursion on numbers that lie in any order: it treats them all alike.
+
+    For large P, memory is what a step waits for: the numbers are gone through once, and once more
+    by products, which add what they give where it is wanted.
+
+    Parameters
+    ----------
+    shift
+        The right-hand sides over the scale, ``v / s``; left as they are.
+    add_product
+        Of a batch, x, y and a factor: adds ``factor · C_t x`` to y.
+    batches, steps, damping, scale, tail_average, on_step
+        As for :func:`lissa`.
+    bounded
+        Whether iterates that are far from any solution have run away; those that are not finite
+        have in any case.
+    norms
+        Gives the length of each of the K vectors, ``[K]``.
+
+    Returns
+    -------
+    torch.Tensor
+        The solutions, as ``shift``.
+
+    Raises
+    ------
+    DivergenceError
+        When the iterates run away.
+    ValueError
+        When there is no step, or there are fewer batches than steps.
+    """
     _require_steps(steps)
-    done = 0
-    current = vectors  # [K, P]
+    bound = _bound(norms(shift) * scale, steps, damping, scale) if bounded else None
+    current, following = shift, torch.empty_like(shift)
+    spare = torch.empty_like(shift)
+    mean: torch.Tensor | None = None
+    averaged = done = 0
     for step, batch in zip(range(1, steps + 1), batches, strict=False):
-        current = vectors + (1 - damping) * current - batch_product(batch, current) / scale
+        torch.add(shift, current, alpha=1 - damping / scale, out=following)
+        add_product(batch, current, following, -1 / scale)
+        current, following = following, spare if step == 1 else current
+        if tail_average and 2 * step > steps:
+            averaged += 1
+            if mean is None:
+                mean = current.clone()
+            else:
+                mean.lerp_(current, 1 / averaged)  # it keeps its precision in float32
         if step % STEPS_BETWEEN_CHECKS == 0 or step == steps:
-            _check(current, torch.full_like(current[:, 0], torch.inf), step, scale)
+            _check(norms(current), bound, step, scale)
         on_step()
         done = step
     _require_all(done, steps)
-    return current / scale
+    return current if mean is None else mean
+
+
+def _bound(sizes: torch.Tensor, steps: int, damping: float, scale: float) -> torch.Tensor:
+    """Say how long an iterate can be that has not run away, ``[K]``."""
+    bound = RUNAWAY_FACTOR * sizes / damping if damping > 0 else torch.full_like(sizes, torch.inf)
+    # Whatever the damping, a solution this far from its start is no solution.
+    return torch.minimum(bound, RUNAWAY_FACTOR**2 * sizes / scale * steps)
+
+
+def _check(norms: torch.Tensor, bound: torch.Tensor | None, step: int, scale: float) -> None:
+    good = norms.isfinite()  # [K]
+    if bound is not None:
+        good &= norms <= bound
+    if not bool(good.all()):
+        raise DivergenceError(f"LiSSA ran away within {step} steps at scale {scale:.6g}")
+
+
+def _adding(batch_product: BatchProduct) -> AddProduct:
+    def add(batch: Any, given: torch.Tensor, into: torch.Tensor, factor: float) -> None:
+        into.add_(batch_product(batch, given), alpha=factor)
+
+    return add
 
 
 def _require_steps(steps: int) -> None:

@@ -118,6 +118,8 @@ def _shifted(test: torch.Tensor, images: torch.Tensor, core: torch.Tensor, rank:
     rows = torch.linalg.solve_triangular(
         factor, images.to(core.dtype) + shift * test, upper=False
     )  # [S, P]
-    _, values, vectors = torch.linalg.svd(rows, full_matrices=False)  # [S], [S, P]
+    columns, triangle = torch.linalg.qr(rows.T)  # [P, S], [S, S]
+    left, values, _ = torch.linalg.svd(triangle)  # [S, S], [S]
     eigenvalues = (values[:rank].square() - shift).clamp(min=0.0)  # [R]
-    return LowRank(eigenvalues, vectors[:rank].to(test.dtype).contiguous())
+    vectors = left[:, :rank].T @ columns.T  # [R, P]
+    return LowRank(eigenvalues, vectors.to(test.dtype).contiguous())

@@ -62,7 +62,7 @@ class NystroemPreconditioner(Preconditioner):
                 products.size,
                 rank=rank,
                 oversampling=0,
-                vectors_at_once=products.vectors_at_once or rank,
+                vectors_at_once=operator.at_once(rank),
                 generator=randomness.generator(seed, "nystroem-preconditioner"),
                 dtype=products.model.dtype,
                 device=products.model.device,

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from hessinf.data.batching import Batch
-from hessinf.gradients import FunctionalModel
+from hessinf.gradients import FunctionalModel, linearization
 from hessinf.models import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -366,3 +366,11 @@ def make_case() -> Callable[[str], Case]:
 @pytest.fixture
 def case(case_name: str, make_case: Callable[[str], Case]) -> Case:
     return make_case(case_name)
+
+
+@pytest.fixture(params=["whole", "tiles"])
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go through with everything in one tile, and with several of examples and of vectors."""
+    if request.param == "tiles":
+        monkeypatch.setattr(linearization, "CACHED_NUMBERS", 6 * 2 * 4)
+        monkeypatch.setattr(linearization, "ROWS_TOGETHER", 4)

@@ -421,7 +421,7 @@ class TestOutOfMemory:
             return real(self, route, batch, vectors)
 
         monkeypatch.setattr(kind, "_along", along)
-        products = kind(case.model, case.objective, [case.batch])
+        products = kind(case.model, case.objective, [case.batch], kept_bytes=0)
         with caplog.at_level(logging.WARNING, logger=curvature_products.__name__):
             found = products.products(vectors)
         torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-14)

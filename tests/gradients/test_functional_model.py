@@ -75,6 +75,30 @@ def test_nothing_is_changed_by_any_derivative(case: Any, dtype: torch.dtype | No
                     assert type(case.module).__name__ == "Centres"
 
 
+def test_blocks_within_blocks() -> None:
+    module = network().train()
+    module[1].eval()
+    model = FunctionalModel(module)
+
+    def modes() -> list[bool]:
+        return [submodule.training for submodule in module.modules()]
+
+    before = modes()
+    with model.evaluating():
+        assert not any(modes())
+        with model.evaluating():
+            assert not any(modes())
+        assert not any(modes())
+        module.train()  # by somebody who looks at a generator's first results
+        with model.evaluating():
+            assert not any(modes())
+        assert all(modes())
+    assert modes() == before
+    with model.evaluating():
+        assert not any(modes())
+    assert modes() == before
+
+
 def test_nothing_is_changed_by_an_exception() -> None:
     module = network().train()
     module[1].eval()

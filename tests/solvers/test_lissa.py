@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from hessinf.solvers import DivergenceError
+from hessinf.solvers import DivergenceError, lissa_in_place
 from hessinf.solvers.lissa import allennlp_recursion, lissa
 
 DAMPING = 0.05
@@ -103,6 +103,43 @@ def test_right_hand_sides_do_not_meet() -> None:
     for row in range(3):
         alone = lissa(vectors[row : row + 1], product, drawn(rows, 5, 0), **options)
         torch.testing.assert_close(together[row : row + 1], alone, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("tail_average", [True, False])
+def test_numbers_may_lie_in_any_order(steps: int, tail_average: bool) -> None:
+    rows, vectors = problem()
+    count, size = vectors.shape
+    order = torch.randperm(vectors.numel(), generator=torch.Generator().manual_seed(1))
+    back = order.argsort()
+
+    def add(batch: Any, given: torch.Tensor, into: torch.Tensor, factor: float) -> None:
+        products = product(batch, given[back].view(count, size))
+        into.add_(products.flatten()[order], alpha=factor)
+
+    shift = (vectors / 4.0).flatten()[order]
+    before = shift.clone()
+    found = lissa_in_place(
+        shift,
+        add,
+        drawn(rows, 5, 0),
+        steps=steps,
+        damping=DAMPING,
+        scale=4.0,
+        tail_average=tail_average,
+        norms=lambda numbers: numbers[back].view(count, size).norm(dim=1),
+    )
+    expected = lissa(
+        vectors,
+        product,
+        drawn(rows, 5, 0),
+        steps=steps,
+        damping=DAMPING,
+        scale=4.0,
+        tail_average=tail_average,
+    )
+    torch.testing.assert_close(found[back].view(count, size), expected, rtol=1e-14, atol=1e-14)
+    assert torch.equal(shift, before)
 
 
 def test_zero_stays_zero() -> None:

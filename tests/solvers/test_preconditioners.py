@@ -143,8 +143,8 @@ class TestKronecker:
                 yield cotangents
 
         monkeypatch.setattr(FisherColumns, "__call__", watched)
-        products = operator(multilayer_perceptron())  # three columns an example, batches of 10
-        for vectors, numbers in ((1, [9, 9, 9, 3]), (2, [18, 12]), (3, [30])):
+        products = operator(multilayer_perceptron())  # two columns an example, batches of 10
+        for vectors, numbers in ((1, [10, 10, 10, 10]), (2, [20, 20]), (3, [20, 20])):
             products.vectors_at_once = vectors
             together.clear()
             Preconditioner.by_name("kfac")().learn(products, 0)
