@@ -16,8 +16,9 @@ os.environ["HESSINF_PROGRESS"] = "0"
 
 import torch
 
+from hessinf.curvature.cholesky import mirror_upper
 from hessinf.curvature.dense import dense_curvature
-from hessinf.curvature.gauss_newton_block import add_outer_products, mirror_upper
+from hessinf.curvature.gauss_newton_block import add_outer_products
 from hessinf.curvature.gauss_newton_matrix import gauss_newton_blocks
 from hessinf.data import Dataset, Digits
 from hessinf.interpreters import GaussNewton

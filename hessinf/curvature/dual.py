@@ -133,6 +133,31 @@ class DualInverse:
             solved = solved + self._once(rows, factors, residual)
         return solved
 
+    def coefficients(self, factors: Factors, projected: torch.Tensor) -> tuple[float, torch.Tensor]:
+        """Describe the inverse of vectors v by what it takes of them and of the rows.
+
+        Parameters
+        ----------
+        factors
+            From :meth:`factorize` or :meth:`redamp`.
+        projected
+            ``U v``, ``[K, M]``.
+
+        Returns
+        -------
+        float, torch.Tensor
+            c and y, ``[K, M]``: the inverse of v is ``c v + Uᵀ y``.
+        """
+        if not isinstance(self.inversion, ExactInversion):
+            values = factors["inverse_eigenvalues"]  # [M + 1]
+            return float(values[-1]), self._weights(factors, values, projected)
+        ridge = self._ridge(factors["damping"])
+        solved = self.inversion.solve(factors, projected)  # [K, M]
+        if self._condition(factors) > WELL_CONDITIONED:
+            residual = projected - self.inversion.multiply(factors, solved) - ridge * solved
+            solved = solved + self.inversion.solve(factors, residual)
+        return 1 / ridge, solved / -ridge
+
     def _once(self, rows: DualRows, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Apply the inverse by the formula."""
         if isinstance(self.inversion, ExactInversion):
@@ -201,11 +226,18 @@ class DualInverse:
         self, factors: Factors, values: torch.Tensor, rows: DualRows, vectors: torch.Tensor
     ) -> torch.Tensor:
         """Apply f(C), given by its values ``[M + 1]`` at the eigenvalues, the last one at wd."""
+        weights = self._weights(factors, values, rows.project(vectors))  # [K, M]
+        return values[-1] * vectors + rows.combine(weights)
+
+    def _weights(
+        self, factors: Factors, values: torch.Tensor, projected: torch.Tensor
+    ) -> torch.Tensor:
+        """Say what f(C) v takes of the rows, from ``U v``: ``[K, M]``."""
         basis, sigma = factors["eigenvectors"], factors["eigenvalues"]  # [M, M], [M]
         # Where √σ is zero to working precision, so is what Uᵀ makes of the direction.
         present = sigma > torch.finfo(sigma.dtype).eps ** 2 * sigma.max()  # [M]
         slopes = torch.where(
             present, (values[:-1] - values[-1]) / torch.where(present, sigma, 1.0), 0.0
         )  # [M]
-        coefficients = ((rows.project(vectors) @ basis) * slopes) @ basis.T  # [K, M]
-        return values[-1] * vectors + rows.combine(coefficients)
+        weights: torch.Tensor = ((projected @ basis) * slopes) @ basis.T
+        return weights  # [K, M]

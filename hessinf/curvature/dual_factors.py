@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -35,7 +36,7 @@ class RowLayout:
     idle: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RowFactors:
     """K rows of each of B examples; zero where an example has fewer.
 
@@ -49,7 +50,7 @@ class RowFactors:
         Which these are, ``[B, K]``.
     matrices
         Factors ``[K, B, S, O]`` and ``[B, S, I]``, float64, in the order of the layout; None where
-        these examples do not use the matrix.
+        these examples do not use the matrix. Made by :func:`laid_out`.
     full
         The other parameters: ``[B · K, W]``, float64.
     """
@@ -65,14 +66,27 @@ class RowFactors:
         """How many numbers it holds."""
         return self.full.numel() + sum(x.numbers for x in self.matrices if x is not None)
 
+    @cached_property
+    def span(self) -> slice | torch.Tensor:
+        """The places, as a slice where they follow each other."""
+        first, number = int(self.places[0]), len(self.places)
+        if int(self.places[-1]) - first == number - 1:
+            return slice(first, first + number)
+        return self.places
+
     def gram(self, other: RowFactors) -> torch.Tensor:
         """Multiply with other rows: ``[m, m']``."""
         shape = (*self.present.shape, *other.present.shape)
         total = (self.full @ other.full.T).view(shape)  # [B, K, B', K']
         for left, right in zip(self.matrices, other.matrices, strict=True):
             if left is not None and right is not None:
-                total += _inner_products(left, right)
-        return total.flatten(2)[self.present][:, other.present.flatten()]
+                _add_inner_products(total, left, right)
+        found = total.flatten(2).flatten(0, 1)  # [B K, B' K']
+        if len(self.places) < len(found):
+            found = found[self.present.flatten()]
+        if len(other.places) < found.shape[1]:
+            found = found[:, other.present.flatten()]
+        return found
 
     def project(
         self, matrices: Mapping[MatrixUnit, torch.Tensor], full: torch.Tensor
@@ -124,11 +138,20 @@ class RowFactors:
                 matrices[unit].add_(by_position @ factors.columns.flatten(0, 1))
 
 
-def _inner_products(left: LayerFactors, right: LayerFactors) -> torch.Tensor:
-    """Multiply the rows of a matrix with others: ``[B, K, B', K']``."""
-    left_shape, right_shape = left.rows.shape[:3], right.rows.shape[:3]  # K, B, S
+def laid_out(factors: LayerFactors, scale: float) -> LayerFactors:
+    """Give factors in float64, scaled, with the rows of each example side by side in memory."""
+    rows = factors.rows.transpose(0, 1).double().mul(scale).contiguous()  # [B, K, S, O]
+    return LayerFactors(rows.transpose(0, 1), factors.columns.double())
+
+
+def _add_inner_products(total: torch.Tensor, left: LayerFactors, right: LayerFactors) -> None:
+    """Multiply the rows of a matrix with others, and add that to ``[B, K, B', K']``."""
     inputs = left.columns.flatten(0, 1) @ right.columns.flatten(0, 1).T  # [B S, B' S']
-    gradients = left.rows.flatten(0, 2) @ right.rows.flatten(0, 2).T  # [K B S, K' B' S']
-    products = gradients.view(*left_shape, *right_shape)
-    products = products * inputs.view(*left_shape[1:], 1, *right_shape[1:])
-    return products.sum(dim=(2, 5)).permute(1, 0, 3, 2)
+    one, other = left.rows.transpose(0, 1), right.rows.transpose(0, 1)  # [B, K, S, O]
+    products = one.flatten(0, 2) @ other.flatten(0, 2).T  # [B K S, B' K' S']
+    if left.positions == right.positions == 1:
+        total.addcmul_(products.view(total.shape), inputs[:, None, :, None])
+        return
+    by_position = products.view(*one.shape[:3], *other.shape[:3])  # [B, K, S, B', K', S']
+    pairs = inputs.view(len(one), 1, one.shape[2], len(other), 1, other.shape[2])
+    total += (by_position * pairs).sum(dim=(2, 5))

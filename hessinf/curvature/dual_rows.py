@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import torch
 
-from hessinf.curvature.dual_factors import RowFactors, RowLayout
+from hessinf.curvature.cholesky import mirror_upper
+from hessinf.curvature.dual_factors import RowFactors, RowLayout, laid_out
 from hessinf.curvature.errors import CurvatureError
-from hessinf.curvature.gauss_newton_block import mirror_upper
 from hessinf.curvature.gauss_newton_rows import GaussNewtonRows, PulledColumns
 from hessinf.curvature.layer_factors import LayerFactors, LookedUpError, layer_factors
 from hessinf.data.batching import Batch
@@ -78,7 +78,7 @@ class DualRows:
                     last = max(int(piece.places.max()) for piece in panel) + 1
                     for other in self._pieces(last):
                         for piece in panel:
-                            gram[other.places[:, None], piece.places] = other.gram(piece)
+                            _write(gram, other, piece)
                     shown.update(sum(len(piece.places) for piece in panel))
 
         self._repeated(fill)
@@ -110,6 +110,23 @@ class DualRows:
             return zeros if split is None else self._joined(*split)
 
         return self._repeated(combined)
+
+    @property
+    def layout(self) -> RowLayout | None:
+        """What rows have in factors; None before any was computed."""
+        return self._layout
+
+    def kept(self) -> Sequence[RowFactors] | None:
+        """Give all rows, where they fit and can be kept; None where they are computed anew."""
+
+        def collect() -> None:
+            for _ in self._pieces():
+                if not self._fit_together:
+                    break
+
+        if self._kept is None and self._fit_together:
+            self._repeated(collect)
+        return self._kept
 
     # -- vectors in parts ------------------------------------------------------------------------
 
@@ -170,12 +187,8 @@ class DualRows:
 
     def _panels(self) -> Iterator[Sequence[RowFactors]]:
         """Go through all rows, in as few parts as may be held at once."""
-        if self._kept is None and self._fit_together:
-            for _ in self._pieces():  # keeps them, where they fit
-                if not self._fit_together:
-                    break
-        if self._kept is not None:
-            yield from ([piece] for piece in self._kept)
+        if (kept := self.kept()) is not None:
+            yield from ([piece] for piece in kept)
             return
         panel: list[RowFactors] = []
         held = 0
@@ -226,10 +239,7 @@ class DualRows:
                 self._looked_up.add(unit)
                 raise _LearntMoreError from error
         scale = len(self.row_counts) ** -0.5
-        known = tuple(
-            None if one is None else LayerFactors(one.rows.double() * scale, one.columns.double())
-            for one in factors
-        )
+        known = tuple(None if one is None else laid_out(one, scale) for one in factors)
         tensors = pulled.gradients.materialize(layout.names) if layout.names else {}
         count = pulled.gradients.vectors
         whole = torch.zeros(count, pulled.batch.size, 0, device=starts.device)
@@ -275,6 +285,15 @@ class DualRows:
         ):
             raise _LearntMoreError
         return self._layout
+
+
+def _write(gram: torch.Tensor, other: RowFactors, piece: RowFactors) -> None:
+    """Write the inner products of some rows with some others where they belong."""
+    rows, columns = other.span, piece.span
+    if isinstance(rows, slice) and isinstance(columns, slice):
+        gram[rows, columns] = other.gram(piece)
+    else:
+        gram[other.places[:, None], piece.places] = other.gram(piece)
 
 
 def _require_as_before(batch: Batch, found: torch.Tensor, expected: torch.Tensor) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from hessinf.curvature import blocks as blocks_room
-from hessinf.curvature.gauss_newton_block import GaussNewtonBlock, MatrixPart
+from hessinf.curvature.gauss_newton_block import GaussNewtonBlock
 from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
 from hessinf.curvature.layer_factors import LayerFactors, LookedUpError, layer_factors
+from hessinf.curvature.matrix_part import matrix_part
 from hessinf.data.batching import Batch
 from hessinf.gradients.layers import LayerGradients, MatrixUnit
 from hessinf.runtime.progress import bar
@@ -169,7 +170,8 @@ class GaussNewtonSums:
             inside = torch.full((layout.size,), -1, dtype=torch.int64, device=device)  # [P]
             inside[columns] = torch.arange(blocks_room.count(columns), device=device)
             found = [
-                _part(unit, inside[matrix], chosen[unit]) for unit, matrix in in_matrices.items()
+                matrix_part(unit, inside[matrix], chosen[unit])
+                for unit, matrix in in_matrices.items()
             ]
             parts = [part for part in found if part is not None]
             size = blocks_room.count(columns)
@@ -192,6 +194,7 @@ class GaussNewtonSums:
                 )
                 for one in kept
                 for other in kept
+                if one.positions > 1 or other.positions > 1
             ),
             default=0,
         )
@@ -204,22 +207,3 @@ class GaussNewtonSums:
                 self._finished[name] += matrix
             else:
                 self._finished[name] = matrix
-
-
-def _part(unit: MatrixUnit, places: torch.Tensor, one_position: bool) -> MatrixPart | None:
-    """Cut out of a matrix what lies in a block; ``places`` ``[O, I]`` are -1 elsewhere."""
-    weight, bias = places[:, : places.shape[1] - (unit.bias is not None)], None
-    if unit.bias is not None:
-        bias = places[:, -1:]
-    has_weight = bool((weight >= 0).all())
-    has_bias = bias is not None and bool((bias >= 0).all())
-    width = places.shape[1]
-    if has_weight and (has_bias or bias is None):
-        columns = slice(0, width)
-    elif has_weight:
-        columns = slice(0, width - 1)
-    elif has_bias:
-        columns = slice(width - 1, width)
-    else:
-        return None
-    return MatrixPart(unit, columns, places[:, columns], one_position)

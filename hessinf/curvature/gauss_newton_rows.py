@@ -176,18 +176,19 @@ class GaussNewtonRows:
         for place, chunk, columns in self._square_roots(batch):
             if columns.most == 0:
                 continue
-            together = columns.most
-            while together > 1 and numbers(together) > self.numbers_at_once:
-                together = -(-together // 2)
-            at_once = self._examples_at_once(numbers(together))
-            for start in range(0, chunk.size, at_once):
-                some = slice(start, start + at_once)
+            start = 0
+            while start < chunk.size:
+                together = columns.most
+                while together > 1 and numbers(together) > self.numbers_at_once:
+                    together = -(-together // 2)
+                some = slice(start, start + self._examples_at_once(numbers(together)))
                 part, own = chunk.select(some), columns.select(some)
                 with self.capture.recording(part) as record:
                     for first in range(0, own.most, together):
                         cotangents = own.cotangents(first, min(first + together, own.most))
                         gradients = record.pull_back(cotangents)
                         yield PulledColumns(part, gradients, own.counts, place + start, first)
+                start = some.stop
 
     def _examples_at_once(self, numbers: int) -> int:
         """Say how many examples there is room for, each of which takes so many numbers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hessinf.curvature.errors import CurvatureError
 from hessinf.registry import Registrable
@@ -13,8 +13,12 @@ from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import torch
+
+    from hessinf.curvature import cholesky, indefinite
 else:
     torch = lazy_import("torch")
+    cholesky = lazy_import("hessinf.curvature.cholesky")
+    indefinite = lazy_import("hessinf.curvature.indefinite")
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +36,9 @@ class Inversion(Registrable):
     """A way to invert ``C + λI`` for a dense symmetric ``C``."""
 
     default_implementation = "exact"
+
+    matrices_held: ClassVar[float] = 4
+    """How much memory :meth:`factorize` may take, the matrix's own included: in units of it."""
 
     @abstractmethod
     def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, Facts]:
@@ -126,29 +133,32 @@ class ExactInversion(Inversion):
     Registered as an `Inversion` with name "exact".
 
     LDLᵀ costs half of LU, keeps the symmetry, and tells the number of negative eigenvalues
-    (Sylvester's law of inertia). Both fill the lower triangle only; the upper one keeps the entries
-    of ``C``, so that another damping costs one more factorisation and no pass over the data.
+    (Sylvester's law of inertia). Both work in the place of the lower triangle; the upper one keeps
+    the entries of ``C``, so that another damping costs one more factorisation and no pass over the
+    data.
     """
+
+    matrices_held: ClassVar[float] = 2.25
 
     def factorize(self, matrix: torch.Tensor, damping: float) -> tuple[Factors, Facts]:
         """Factorise ``C + λI``; see the base class."""
         size = len(matrix)
-        if not bool(matrix.isfinite().all()):
+        # A sum is finite only where all numbers are, and needs no second matrix.
+        if not bool(matrix.sum().isfinite()) and not bool(matrix.isfinite().all()):
             raise CurvatureError(f"the curvature ({size} × {size}) is not finite")
+        # Row-major, as it is read back from a file: the same bytes of scores either way.
+        matrix = matrix.contiguous()
         diagonal = matrix.diagonal().clone()  # [P]
         matrix.diagonal().add_(damping)
-        factor, info = torch.linalg.cholesky_ex(matrix)
-        if int(info) == 0:
-            _require_regular(factor.diagonal().square(), size, damping)
-            return (
-                {"cholesky": _with_upper(factor, matrix), "diagonal": diagonal},
-                {"negative_eigenvalues": 0},
-            )
-        del factor
-        # On the CPU wherever the matrix lives: solvers on GPUs are missing from many builds.
-        packed, pivots, info = torch.linalg.ldl_factor_ex(matrix.cpu())
-        eigenvalues = _pivot_eigenvalues(packed, pivots)  # [P]
-        _require_regular(eigenvalues.abs() * (int(info) == 0), size, damping)
+        if not cholesky.shows_indefinite(matrix) and cholesky.factorize_in_place(matrix):
+            _require_regular(matrix.diagonal().square(), size, damping)
+            return {"cholesky": matrix, "diagonal": diagonal}, {"negative_eigenvalues": 0}
+        matrix.diagonal().copy_(diagonal + damping)
+        cholesky.mirror_upper(matrix)
+        found = indefinite.factorize_indefinite(matrix)
+        eigenvalues = diagonal.new_zeros(1) if found is None else found.eigenvalues  # [P]
+        _require_regular(eigenvalues.abs(), size, damping)
+        assert found is not None
         negative = int((eigenvalues < 0).sum())
         logger.warning(
             "the damped curvature is not positive definite: %d of %d eigenvalues are negative at "
@@ -159,32 +169,41 @@ class ExactInversion(Inversion):
             damping,
         )
         return (
-            {"ldl": _with_upper(packed, matrix.cpu()), "pivots": pivots, "diagonal": diagonal},
+            {
+                "ldl": matrix,
+                "below": found.below,
+                "permutation": found.permutation,
+                "diagonal": diagonal,
+            },
             {"negative_eigenvalues": negative},
         )
 
     def solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Solve with the factorisation; see the base class."""
-        if "cholesky" in factors:
-            return torch.cholesky_solve(vectors.T, factors["cholesky"]).T  # [K, P]
-        columns = vectors.T.cpu().contiguous()  # [P, K]
-        solved: torch.Tensor = torch.linalg.ldl_solve(
-            factors["ldl"].cpu(), factors["pivots"].cpu(), columns
-        )
-        return solved.T.to(vectors.device)  # [K, P]
+        if "cholesky" not in factors:
+            found = indefinite.Indefinite(factors["ldl"], factors["below"], factors["permutation"])
+            return found.solve(vectors)
+        lower: torch.Tensor = factors["cholesky"]
+        halfway = torch.linalg.solve_triangular(lower, vectors.T, upper=False)  # [P, K]
+        solved: torch.Tensor = torch.linalg.solve_triangular(lower.T, halfway, upper=True)
+        return solved.T  # [K, P]
 
     def redamp(self, factors: Factors, damping: float) -> tuple[Factors, Facts]:
         """Factorise again; see the base class."""
-        matrix = self.original(factors)
-        return self.factorize(matrix, damping)
+        return self.factorize(self.original(factors), damping)
 
     def original(self, factors: Factors) -> torch.Tensor:
         """Give back the matrix before damping, ``[P, P]``, as it was factorised."""
         packed = factors["cholesky"] if "cholesky" in factors else factors["ldl"]
-        matrix: torch.Tensor = packed.to(factors["diagonal"].device).triu(1)  # [P, P]
-        matrix = matrix + matrix.T
+        matrix: torch.Tensor = packed.clone(memory_format=torch.contiguous_format)  # [P, P]
         matrix.diagonal().copy_(factors["diagonal"])
+        cholesky.mirror_upper(matrix)
         return matrix
+
+    def multiply(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply row vectors ``[K, P]`` with the matrix before damping; no copy of it is made."""
+        packed = factors["cholesky"] if "cholesky" in factors else factors["ldl"]
+        return cholesky.multiply_upper(packed, factors["diagonal"], vectors)
 
     def half_solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Solve with the Cholesky factor alone; see the base class."""
@@ -198,35 +217,6 @@ class ExactInversion(Inversion):
             factors["cholesky"], vectors.T, upper=False
         )
         return solved.T  # [K, P]
-
-
-def _with_upper(lower: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Lay the upper triangle of ``matrix`` above a lower triangular factor; both are used up.
-
-    Row-major, as it is read back from a file: the same bytes of scores either way.
-    """
-    return lower.tril_().add_(matrix.triu_(1)).contiguous()  # [P, P]
-
-
-def _pivot_eigenvalues(packed: torch.Tensor, pivots: torch.Tensor) -> torch.Tensor:
-    """Compute the eigenvalues of D in LDLᵀ, ``[P]``: as many are negative as of the matrix itself.
-
-    D has 1 × 1 blocks, and 2 × 2 blocks, both of whose rows LAPACK marks with a negative pivot.
-    """
-    size = len(packed)
-    diagonal = packed.diagonal().clone()  # [P]
-    below = packed.diagonal(-1).tolist()  # [P - 1]
-    double = (pivots < 0).tolist()
-    row = 0
-    while row < size:
-        if double[row]:
-            corner = diagonal[row : row + 2]
-            block = torch.diag(corner)  # [2, 2]
-            block[0, 1] = block[1, 0] = below[row]
-            diagonal[row : row + 2] = torch.linalg.eigvalsh(block)
-            row += 1
-        row += 1
-    return diagonal
 
 
 def _require_regular(pivots: torch.Tensor, size: int, damping: float) -> None:

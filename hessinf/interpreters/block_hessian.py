@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 from hessinf.interpreters.chosen_blocks import ChosenBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
-from hessinf.runtime.lazy_import import lazy_import
-
-if TYPE_CHECKING:
-    import torch
-
-    from hessinf.curvature import dense
-else:
-    torch = lazy_import("torch")
-    dense = lazy_import("hessinf.curvature.dense")
 
 
 @InfluenceInterpreter.register("block-hessian")
@@ -41,11 +31,14 @@ class BlockHessian(ChosenBlocks):
 
     Cost
     ----
-    With P_b parameters in block b. Time: P_b products with the Hessian of each block, each about 4
-    gradients of the N training examples as far as the block's parameters need them, and ΣP_b³/3 for
-    the inverses (about 9·P_b³ for "pseudo" and "eigen"). Memory: ΣP_b² + 3·max P_b² numbers of 8
-    bytes, ΣP_b² once fitted. Each block of queries: Q·ΣP_b² and N·P·Q. Another damping: one more
-    inverse of each block, nothing for "pseudo" and "eigen".
+    With P_b parameters in block b. Time: for linear layers that are used at one position of each
+    example, a quarter of N·P_b² where one layer makes up the block, up to N·P_b² where several do,
+    and as many passes as these layers have outputs. For each other parameter a product with the
+    Hessian of its block, about 4 gradients of the N training examples as far as the block's
+    parameters need them. ΣP_b³/3 for the inverses (about 9·P_b³ for "pseudo" and "eigen"). Memory:
+    ΣP_b² + max P_b² numbers of 8 bytes (3·max P_b² for "pseudo" and "eigen"), ΣP_b² once fitted.
+    Each block of queries: Q·ΣP_b² and N·P·Q. Another damping: one more inverse of each block,
+    nothing for "pseudo" and "eigen".
 
     References
     ----------
@@ -53,15 +46,9 @@ class BlockHessian(ChosenBlocks):
     section 2.2 (what leaving out the entries between layers means).
     """
 
-    def fit(self) -> None:
-        """Form each block and factorise it, one after another."""
-        self.require_memory()
-        self.invert(self._hessians())
+    version: ClassVar[int] = 2
 
-    def _hessians(self) -> Iterator[tuple[str, torch.Tensor]]:
-        for block, names in self.parameter_blocks.items():
-            products = self.curvature_products("hessian", self.precision, names)
-            yield (
-                block,
-                dense.dense_curvature(products, products.vectors_at_once or 1, f"Hessian, {block}"),
-            )
+    def fit(self) -> None:
+        """Form all blocks, and factorise them."""
+        self.require_memory()
+        self.invert(self.hessian_blocks("Hessian"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
     from hessinf import gradients as gradients_room
     from hessinf.curvature import blocks as blocks_room
-    from hessinf.curvature import dense, gauss_newton_rows
+    from hessinf.curvature import dense, gauss_newton_rows, hessian_matrix
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
     from hessinf.data import batching
+    from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.gradients import Gradients
 else:
     torch = lazy_import("torch")
     blocks_room = lazy_import("hessinf.curvature.blocks")
     dense = lazy_import("hessinf.curvature.dense")
     gauss_newton_rows = lazy_import("hessinf.curvature.gauss_newton_rows")
+    hessian_matrix = lazy_import("hessinf.curvature.hessian_matrix")
     batching = lazy_import("hessinf.data.batching")
     gradients_room = lazy_import("hessinf.gradients")
 
@@ -139,7 +141,17 @@ class DenseBlocks(InfluenceInterpreter):
     def require_memory(self) -> None:
         """Refuse matrices that do not fit; before anything is computed."""
         sizes = {name: blocks_room.count(part) for name, part in self.block_columns.items()}
-        dense.require_memory(sizes, self.memory_limit)
+        dense.require_memory(sizes, self.memory_limit, self.inversion.matrices_held)
+
+    def hessian_blocks(self, stage: str) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form each block of the Hessian, ``[P_b, P_b]``, float64."""
+
+        def products(names: Collection[str] | None) -> CurvatureProducts:
+            return self.curvature_products("hessian", self.precision, names)
+
+        return hessian_matrix.hessian_blocks(
+            products, self.parameter_blocks, total=len(self.train_data), stage=stage
+        )
 
     def invert(self, matrices: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Invert each block's matrix, ``[P_b, P_b]``, float64, which is used up."""

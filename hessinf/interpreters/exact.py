@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from hessinf.interpreters.dense_blocks import WHOLE, DenseBlocks
+from hessinf.interpreters.dense_blocks import DenseBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
-from hessinf.runtime.lazy_import import lazy_import
-
-if TYPE_CHECKING:
-    from hessinf.curvature import dense
-else:
-    dense = lazy_import("hessinf.curvature.dense")
 
 
 @InfluenceInterpreter.register("exact")
 class Exact(DenseBlocks):
-    """Influence with the exact Hessian, formed row by row and inverted as a dense matrix.
+    """Influence with the exact Hessian, formed and inverted as a dense matrix.
 
     Registered as an `InfluenceInterpreter` with name "exact".
 
@@ -36,8 +30,12 @@ class Exact(DenseBlocks):
 
     Cost
     ----
-    Time: P products with the Hessian, each about 4 gradients of the N training examples, and P³/3
-    for the inverse (about 9·P³ for "pseudo" and "eigen"). Memory: about 4·P² numbers of 8 bytes, P²
+    Time: for linear layers that are used at one position of each example, about N·P² for the
+    entries between two of them and a quarter of it for those within one, and as many passes as
+    these layers have inputs and outputs, instead of parameters. For each other parameter (of
+    convolutions, embeddings, normalizations, layers used at several positions) a product with the
+    Hessian, about 4 gradients of the N training examples. P³/3 for the inverse (about 9·P³ for
+    "pseudo" and "eigen"). Memory: about 2·P² numbers of 8 bytes (4·P² for "pseudo" and "eigen"), P²
     once fitted. Each block of queries: Q·P² and N·P·Q. Another damping: one more inverse, nothing
     for "pseudo" and "eigen". The refined loss change keeps a second inverse, P² numbers more.
 
@@ -46,11 +44,9 @@ class Exact(DenseBlocks):
     Koh & Liang, Understanding Black-box Predictions via Influence Functions, ICML 2017.
     """
 
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def fit(self) -> None:
         """Form the Hessian and factorise it."""
         self.require_memory()
-        products = self.curvature_products("hessian", self.precision)
-        hessian = dense.dense_curvature(products, products.vectors_at_once or 1, "exact Hessian")
-        self.invert([(WHOLE, hessian)])
+        self.invert(self.hessian_blocks("exact Hessian"))

@@ -13,16 +13,20 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import torch
 
-    from hessinf.curvature import dense, dual, dual_rows, gauss_newton_matrix
+    from hessinf import gradients as gradients_room
+    from hessinf.curvature import dense, dual, dual_rows, dual_scores, gauss_newton_matrix
     from hessinf.curvature.dual import DualInverse
     from hessinf.curvature.dual_rows import DualRows
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
     from hessinf.data import batching
+    from hessinf.gradients.gradients import Gradients
 else:
     torch = lazy_import("torch")
+    gradients_room = lazy_import("hessinf.gradients")
     dense = lazy_import("hessinf.curvature.dense")
     dual = lazy_import("hessinf.curvature.dual")
     dual_rows = lazy_import("hessinf.curvature.dual_rows")
+    dual_scores = lazy_import("hessinf.curvature.dual_scores")
     gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
 
 STAGE = "Gauss-Newton matrix"
@@ -60,13 +64,17 @@ class GaussNewton(DenseBlocks):
     training examples, with R backward passes to the outputs of layers. Primal: N·P² for the entries
     of layers that an example uses once, up to N·R·P² where it uses them at more than √R positions,
     and P³/3 for the inverse (about 9·P³ for "pseudo" and "eigen"). Dual: M² times the widths of
-    such layers, M²·P for others, and M³/3. Memory, primal: about 4·P² numbers of 8 bytes, P² once
-    fitted. Dual: 4·M², M² once fitted, and the rows in factors, N·R times the widths of layers, up
-    to a quarter of memory_limit; where they take more, rows are computed anew, twice for each block
-    of queries and several times in fit. Each block of queries: Q·P² (primal) or Q·N·P (dual), and
-    N·P·Q. The dual form solves twice where eigenvalues differ by more than 10⁵, for as many right
-    digits as the primal form. Another damping: one more inverse, nothing for "pseudo" and "eigen".
-    The refined loss change keeps a second inverse, P² or M² numbers more.
+    such layers, M²·P for others, and M³/3. Memory, primal: about 2·P² numbers of 8 bytes, P² once
+    fitted. Dual: 2·M², M² once fitted (4·P² and 4·M² at first for "pseudo" and "eigen"), and the
+    rows in factors, N·R times the widths of layers, up to a quarter of memory_limit; where they
+    take more, rows are computed anew, twice for each block of queries and several times in fit.
+    Each block of queries, primal: Q·P² and N·P·Q. Dual: N·M times the widths of layers, plus Q·N·M,
+    without a vector of length P, where that is less than Q·N·P, which it is otherwise. The dual
+    form solves twice where eigenvalues differ by more than 10⁵, for as many right digits as the
+    primal form. Scores have the digits that gradients have in the model's precision; of confident
+    predictions those are few in float32: dtype "float64" gives all of them, at little more cost.
+    Another damping: one more inverse, nothing for "pseudo" and "eigen". The refined loss change
+    keeps a second inverse, P² or M² numbers more.
 
     References
     ----------
@@ -118,7 +126,7 @@ class GaussNewton(DenseBlocks):
         """Choose the form, and count the rows of each training example where that takes part."""
         size, examples = self.model.layout.size, len(self.train_data)
         nothing = torch.zeros(0, dtype=torch.int64)
-        fits = dense.gibibytes([size]) <= self.memory_limit
+        fits = dense.gibibytes([size], self.inversion.matrices_held) <= self.memory_limit
         if fits and (self.form == "primal" or (self.form == "auto" and examples >= size)):
             return "primal", nothing
         counts = torch.cat([rows.counts(batch) for batch in data]).cpu()  # [N]
@@ -137,7 +145,11 @@ class GaussNewton(DenseBlocks):
     def _require_memory(self, form: str, number: int) -> None:
         """Refuse a form that does not fit, and say what would."""
         size, limit = self.model.layout.size, self.memory_limit
-        needed = {"primal": dense.gibibytes([size]), "dual": dense.gibibytes([number])}
+        held = self.inversion.matrices_held
+        needed = {
+            "primal": dense.gibibytes([size], held),
+            "dual": dense.gibibytes([number], held),
+        }
         if needed[form] <= limit:
             return
         other = "primal" if form == "dual" else "dual"
@@ -151,7 +163,7 @@ class GaussNewton(DenseBlocks):
         raise CurvatureError(
             f"the Gauss-Newton matrix of {size:,} parameters needs {needed['primal']:,.1f} GiB to "
             f"form and factorise, its dual form of {number:,} rows {needed['dual']:,.1f} GiB; "
-            f"memory_limit is {limit:g} GiB, which is enough for {dense.fitting(limit):,} "
+            f"memory_limit is {limit:g} GiB, which is enough for {dense.fitting(limit, held):,} "
             f"parameters or rows; {remedy}"
         )
 
@@ -207,6 +219,41 @@ class GaussNewton(DenseBlocks):
         if self.form_ == "primal":
             return super().solve(factors, vectors)
         return self._with_rows(self._dual.solve)(factors, vectors)
+
+    def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+        """Score from the dual form itself where that is less work; see the base class."""
+        otherwise = super().scorer
+        if self.form_ == "primal" or not isinstance(
+            query_gradients, gradients_room.FactoredGradients
+        ):
+            return otherwise(query_gradients)
+        if self._rows is None:
+            self._rows = self._dual_rows(*self.gauss_newton_rows())
+        with self.model.evaluating():
+            pieces = self._rows.kept()
+        if (
+            pieces is None
+            or not dual_scores.holds(pieces[0].layout, query_gradients)
+            or not dual_scores.is_less_work(
+                self._rows, pieces, len(self.train_data), query_gradients.count
+            )
+        ):
+            return otherwise(query_gradients)
+        (factors,) = self.factors_.values()
+        scores = dual_scores.DualScores(self._dual, pieces, factors, query_gradients)
+        self.report(**self._total_facts())
+        by_factors: list[Callable[[Gradients], torch.Tensor]] = []
+
+        def score(gradients: Gradients) -> torch.Tensor:
+            if isinstance(gradients, gradients_room.FactoredGradients) and dual_scores.holds(
+                scores.layout, gradients
+            ):
+                return scores(gradients)
+            if not by_factors:  # these examples were computed in another way
+                by_factors.append(otherwise(query_gradients))
+            return by_factors[0](gradients)
+
+        return score
 
     def half_solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
         """Apply a square root of the inverse to ``[K, P]``."""
