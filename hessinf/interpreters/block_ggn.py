@@ -41,9 +41,10 @@ class BlockGaussNewton(ChosenBlocks):
     over the N training examples, with R backward passes to the outputs of layers; N·ΣP_b² for the
     entries of layers that an example uses once (a quarter of it, by symmetry), up to N·R·ΣP_b²
     where it uses them at more than √R positions; and ΣP_b³/3 for the inverses (about 9·P_b³ for
-    "pseudo" and "eigen"). Memory: ΣP_b² + 3·max P_b² numbers of 8 bytes, ΣP_b² once fitted. Each
-    block of queries: Q·ΣP_b² and N·P·Q. Another damping: one more inverse of each block, nothing
-    for "pseudo" and "eigen". The refined loss change keeps a second inverse, ΣP_b² numbers more.
+    "pseudo" and "eigen"). Memory: ΣP_b² + max P_b² numbers of 8 bytes (3·max P_b² for "pseudo" and
+    "eigen"), ΣP_b² once fitted. Each block of queries: Q·ΣP_b² and N·P·Q. Another damping: one more
+    inverse of each block, nothing for "pseudo" and "eigen". The refined loss change keeps a second
+    inverse, ΣP_b² numbers more.
 
     References
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from hessinf.curvature import Damping, as_damping, effective_damping
@@ -129,7 +130,7 @@ class ConjugateGradient(InfluenceInterpreter):
 
     def fit(self) -> None:
         """Learn the preconditioner, and the damping where it is relative."""
-        products = self._products()
+        products = self._products
         self.damping_ = effective_damping(self.damping, self._trace(products), products.size)
         if self.preconditioner is not None:
             self.preconditioner_ = self.preconditioner.learn(products, self.seed, self.memory_limit)
@@ -140,12 +141,14 @@ class ConjugateGradient(InfluenceInterpreter):
         A relative damping needs the trace, which is estimated anew.
         """
         self.damping = as_damping(damping)
-        products = self._products()
+        products = self._products
         with self.model.evaluating():
             trace = self._trace(products)
         self.damping_ = effective_damping(self.damping, trace, products.size)
 
+    @cached_property
     def _products(self) -> CurvatureProducts:
+        """The curvature as an operator, which keeps what it knows of the training data."""
         wide = torch.float64 if self.curvature_dtype == "float64" else None
         products = self.curvature_products(self.curvature, wide)
         if products.model.dtype not in (torch.float32, torch.float64):
@@ -177,7 +180,7 @@ class ConjugateGradient(InfluenceInterpreter):
     def precondition(self, gradients: Gradients) -> Gradients:
         """Solve for all queries, as many together as fit."""
         vectors = gradients.flatten()  # [Q, P]
-        products = self._products()
+        products = self._products
         held = VECTORS_HELD * products.size * products.model.dtype.itemsize
         together = max(int(self.memory_limit * 2**30 / 2 / held), 1)
         parts = [
@@ -197,7 +200,7 @@ class ConjugateGradient(InfluenceInterpreter):
         damping = self.damping_
 
         def product(rows: torch.Tensor) -> torch.Tensor:
-            return products.products(rows) + damping * rows  # [K, P]
+            return products.products(rows).add_(rows, alpha=damping)  # [K, P]
 
         inverse = None
         if self.preconditioner is not None:

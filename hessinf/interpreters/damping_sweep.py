@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hessinf.data.batching import Batch
+from hessinf.gradients import Gradients
 from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.fitted_method import FittedMethod
 from hessinf.interpreters.inner_products import scores_are_inner_products
@@ -22,6 +23,7 @@ from hessinf.interpreters.score_stream import (
     score_stream,
     weighted_sum,
 )
+from hessinf.scores.contraction import InnerProducts
 from hessinf.scores.top_k import require_finite
 
 if TYPE_CHECKING:
@@ -61,11 +63,14 @@ def _part(part: FittedMethod, batch: Batch, dampings: Sequence[Damping]) -> torc
     for damping in dampings:
         part.change_damping(damping)
         factors.append(block_factors(part, batch).flatten())  # [Q, P]
-    stacked = torch.cat(factors)  # [D · Q, P]
+    stacked = Gradients.from_flat(torch.cat(factors), part.model.layout)  # D · Q
+    products = InnerProducts(stacked, precision=part.score_precision)
+    del factors
     blocks = []
     start = 0
-    for gradients, _ in part.train_pass(f"scores of {said(batch)} at {len(dampings)} dampings"):
-        scores = stacked @ gradients.flatten().T  # [D · Q, B]
+    stage = f"scores of {said(batch)} at {len(dampings)} dampings"
+    for gradients, _ in part.train_pass(stage, factored=True):
+        scores = products(gradients)  # [D · Q, B]
         require_finite(scores, start)
         blocks.append(scores)
         start += gradients.count

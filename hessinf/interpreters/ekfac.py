@@ -24,7 +24,8 @@ class Ekfac(KroneckerInfluence):
     ----
     Time: as "kfac", and a second pass in which each matrix [O, I] costs K·N·(O² + I² + O·I), times
     the positions of an example where it has several. Memory: as "kfac".
-    Each block of queries: Q·O·I·(O + I) for each matrix, and N·P·Q.
+    Each block of queries: Q·O·I·(O + I) for each matrix, and N·P·Q; where examples have one
+    position, N·(O² + I²) and r·N·Q·(O + I) instead, with r of 10 to 50, if that is less.
     The refined loss change: one pass more, and for each example O³ + I³ for each matrix, whose
     factors are decomposed without it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class FittedMethod(Protocol):
     batch_size: int | Literal["auto"]
     query_batch_size: int
     memory_limit: float
+    score_precision: Literal["model", "tf32", "bfloat16"]
     refinement: Literal["newton-step"] | None
     seed: int
     fitted: bool
@@ -102,13 +103,18 @@ class FittedMethod(Protocol):
     def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
         """Score training examples for queries, ``[Q, B]``."""
 
+    def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+        """Prepare a block of queries for all training examples that go by."""
+
     def gradients(self, batch: Batch) -> Gradients:
         """Compute the gradients of the losses of a batch, one an example."""
 
     def train_batches(self, batch_size: int | None = None) -> Batches:
         """Go through the training data in order."""
 
-    def train_pass(self, stage: str) -> Iterator[tuple[Gradients, torch.Tensor]]:
+    def train_pass(
+        self, stage: str, *, factored: bool = False
+    ) -> Iterator[tuple[Gradients, torch.Tensor]]:
         """Compute gradients and losses of the training data, batch by batch."""
 
     def check_queries(self, test_data: Any) -> Dataset:

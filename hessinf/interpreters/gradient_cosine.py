@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
@@ -11,8 +12,9 @@ if TYPE_CHECKING:
     import torch
 
     from hessinf.gradients.gradients import Gradients
+    from hessinf.scores import cosines
 else:
-    torch = lazy_import("torch")
+    cosines = lazy_import("hessinf.scores.cosines")
 
 
 @InfluenceInterpreter.register("gradient-cosine")
@@ -29,8 +31,8 @@ class GradientCosine(InfluenceInterpreter):
 
     Cost
     ----
-    Time: one pass over the N training gradients for each block of queries, and N·P·Q. Memory: Q·P
-    numbers, and twice a batch of training gradients.
+    As "gradient-dot", and the norms of gradients: O + I for a matrix [O, I] that an example uses at
+    one position.
 
     References
     ----------
@@ -41,20 +43,15 @@ class GradientCosine(InfluenceInterpreter):
 
     predicts_loss_changes = False
 
+    def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+        """Prepare the queries' norms: scores are cosines."""
+        return cosines.Cosines(query_gradients, self.score_precision)
+
     def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
         """Return the cosines, ``[Q, B]``."""
-        return directions(query_gradients) @ directions(train_gradients).T  # [Q, B]
+        left = cosines.directions(query_gradients)  # [Q, P]
+        return left @ cosines.directions(train_gradients).T  # [Q, B]
 
     def embedding(self, gradients: Gradients) -> torch.Tensor:
         """Return each gradient's direction, ``[B, P]``."""
-        return directions(gradients)
-
-
-def directions(gradients: Gradients) -> torch.Tensor:
-    """Scale gradients to length 1; those that are zero stay zero: ``[B, P]``."""
-    flat = gradients.flatten()  # [B, P]
-    # First by the largest entry: squares of small numbers would be lost.
-    largest = flat.detach().abs().amax(dim=1, keepdim=True)  # [B, 1]
-    scaled = flat / torch.where(largest > 0, largest, 1)  # [B, P]
-    lengths = scaled.norm(dim=1, keepdim=True)  # [B, 1]
-    return scaled / torch.where(largest > 0, lengths, 1)
+        return cosines.directions(gradients)

@@ -26,8 +26,10 @@ class GradientDot(InfluenceInterpreter):
 
     Cost
     ----
-    Time: one pass over the N training gradients for each block of queries, and N·P·Q. Memory: Q·P
-    numbers, and a batch of training gradients.
+    Time: one pass over the training data for each block of queries, forward and backward, and for
+    each matrix of parameters [O, I] N·Q·(O + I) where an example uses it at one position, at most
+    N·O·I·(Q + S) where at S. Memory: the activations of a batch, and for layers with several
+    positions Q·O·I.
 
     References
     ----------

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from hessinf import gradients as gradients_room
     from hessinf.gradients import contract
     from hessinf.gradients.per_example import PerExampleGradients
-    from hessinf.interpreters import query_scoring, refined_loss_change
+    from hessinf.interpreters import memory_plan, query_scoring, refined_loss_change
     from hessinf.interpreters import self_influence as own_scores
+    from hessinf.scores import precision
     from hessinf.scores.loss_change import TrainingReduction
 else:
     np = lazy_import("numpy")
@@ -44,6 +45,8 @@ else:
     query_scoring = lazy_import("hessinf.interpreters.query_scoring")
     own_scores = lazy_import("hessinf.interpreters.self_influence")
     refined_loss_change = lazy_import("hessinf.interpreters.refined_loss_change")
+    memory_plan = lazy_import("hessinf.interpreters.memory_plan")
+    precision = lazy_import("hessinf.scores.precision")
 
 
 class InfluenceInterpreter(
@@ -83,7 +86,8 @@ class InfluenceInterpreter(
     batch_size
         Training examples whose gradients are computed together; "auto" for the largest that fits.
     query_batch_size
-        Queries that are worked on together, and finished together.
+        Queries that are worked on together, and finished together; "auto" for as many as have
+        influence factors that fit into an eighth of `memory_limit`, at most 256.
     dtype
         The precision to compute in; null for the model's own.
     checkpoints
@@ -92,6 +96,10 @@ class InfluenceInterpreter(
         relative to the working directory; the given model counts only where it is among them.
     memory_limit
         GiB that batches, training gradients and matrices are planned for.
+    score_precision
+        What the products of influence factors with training gradients are computed in: "model" for
+        the precision of the model; "tf32" (NVIDIA GPUs) or "bfloat16" for shorter factors of models
+        of float32, whose products are added up in float32.
     refinement
         "newton-step" for `loss_change_refined` beside `loss_change_if_removed`: the loss after one
         Newton step without the example, evaluated; about as many solves for each example in a list
@@ -124,6 +132,7 @@ class InfluenceInterpreter(
         "batch_size",
         "query_batch_size",
         "memory_limit",
+        "score_precision",
         "refinement",
     )
     """Arguments that may differ when saved factors are used again."""
@@ -153,10 +162,11 @@ class InfluenceInterpreter(
         training_reduction: TrainingReduction = "mean",
         params_to_freeze: Sequence[Annotated[str, RegularExpression()]] = (),
         batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto",
-        query_batch_size: Annotated[int, AtLeast(1)] = 64,
+        query_batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto",
         dtype: Literal["float32", "float64"] | None = None,
         checkpoints: Sequence[str] = (),
         memory_limit: Annotated[float, Above(0)] = 4.0,
+        score_precision: Literal["model", "tf32", "bfloat16"] = "model",
         refinement: Literal["newton-step"] | None = None,
         device: str | torch.device = "cpu",
         executor: Executor | None = None,
@@ -183,7 +193,7 @@ class InfluenceInterpreter(
                 "params_to_freeze must be a list of regular expressions; "
                 f'write ["{params_to_freeze}"]'
             )
-        if (batch_size != "auto" and batch_size < 1) or query_batch_size < 1:
+        if any(size != "auto" and size < 1 for size in (batch_size, query_batch_size)):
             raise ValueError(
                 "batch_size and query_batch_size must be at least 1, "
                 f"found {batch_size} and {query_batch_size}"
@@ -199,11 +209,22 @@ class InfluenceInterpreter(
             dtype=None if dtype is None else getattr(torch, dtype),
         )
         self.batch_size = batch_size
-        self.query_batch_size = query_batch_size
         self.memory_limit = memory_limit
+        self.checkpoints = checked_paths(checkpoints)
+        self.query_batch_size: int = (
+            memory_plan.plan_queries(
+                memory_limit=memory_limit,
+                models=max(len(self.checkpoints), 1),
+                num_parameters=self.model.layout.size,
+                bytes_per_number=self.model.dtype.itemsize,
+            )
+            if query_batch_size == "auto"
+            else query_batch_size
+        )
+        precision.check_precision(score_precision, self.model.dtype, self.model.device)
+        self.score_precision = score_precision
         self.executor = executor if executor is not None else LocalExecutor()
         self.seed = seed
-        self.checkpoints = checked_paths(checkpoints)
         if self.refinement is not None:
             require_one_model(self, f'refinement "{self.refinement}"')
         self.load_checkpoints(model, memory_limit)

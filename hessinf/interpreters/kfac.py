@@ -31,7 +31,8 @@ class Kfac(KroneckerInfluence):
     Time: one forward pass over the N training examples with K backward passes ("type-2": K the
     number of outputs and positions of an example, else the samples), K·N·(O² + I²) for the factors
     of a matrix [O, I] and O³ + I³ to decompose them. Memory: about 4·(O² + I²) numbers of 8 bytes.
-    Each block of queries: Q·O·I·(O + I) for each matrix, and N·P·Q.
+    Each block of queries: Q·O·I·(O + I) for each matrix, and N·P·Q; where examples have one
+    position, N·(O² + I²) and r·N·Q·(O + I) instead, with r of 10 to 50, if that is less.
     The refined loss change: one pass more, and for each example O³ + I³ for each matrix, whose
     factors are decomposed without it.
 

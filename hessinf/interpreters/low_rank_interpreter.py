@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.curvature import Damping, as_damping, effective_damping
+from hessinf.interpreters import method_hooks
 from hessinf.interpreters.choices import require_choice
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.gradients import Gradients
     from hessinf.interpreters import projected_gradients
+    from hessinf.scores import contraction
 else:
     torch = lazy_import("torch")
     solvers = lazy_import("hessinf.solvers")
     projected_gradients = lazy_import("hessinf.interpreters.projected_gradients")
+    contraction = lazy_import("hessinf.scores.contraction")
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +191,14 @@ class LowRankInterpreter(InfluenceInterpreter):
             solved = self._low_rank.power(vectors, self._ridge, -1.0, self._beside)  # [Q, P]
         return gradients.like(solved.to(self.model.dtype))
 
+    def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+        """Score by inner products in all of θ, unless coordinates in the low rank will do."""
+        if self._beside is None:
+            return super().scorer(query_gradients)
+        factors = method_hooks.factors_of(self, query_gradients)
+        method_hooks.require_finite_factors(factors)
+        return contraction.InnerProducts(factors, precision=self.score_precision)
+
     def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
         """Multiply factors with training gradients: by coordinates, where the rest is dropped."""
         if self._beside is not None:
@@ -201,13 +212,15 @@ class LowRankInterpreter(InfluenceInterpreter):
             return gradients.coordinates
         return self._low_rank.project(gradients.flatten().to(self.eigenvectors_.dtype))
 
-    def train_pass(self, stage: str) -> Iterator[tuple[Gradients, torch.Tensor]]:
+    def train_pass(
+        self, stage: str, *, factored: bool = False
+    ) -> Iterator[tuple[Gradients, torch.Tensor]]:
         """Compute training gradients and losses; where the complement is dropped, only once.
 
         Then the coordinates ``[N, R]`` are kept, never the gradients ``[N, P]``.
         """
         if self.complement != "drop" or not self.fitted:
-            yield from super().train_pass(stage)
+            yield from super().train_pass(stage, factored=factored)
             return
         basis = self.eigenvectors_
         if self._coordinates is not None and self._coordinates[0] is basis:

@@ -17,10 +17,21 @@ COPIES_OF_GRADIENTS = 4
 COPIES_OF_ACTIVATIONS = 6
 """Primal, tangent and their backward counterparts of a product with curvature."""
 
-
 CACHE_BYTES = 16 << 20
 """Products with curvature run up to three times faster on a CPU while their activations stay in
 its cache: measured on an MLP of 2,778 parameters, batches of 512, 8 to 256 vectors."""
+
+FACTORED_BYTES = 32 << 20
+"""Passes whose gradients stay factors are fastest on a CPU with activations of about this size:
+measured on a network of convolutions, batches of 16 to 1,617, and a transformer, of 8 to 128."""
+
+FEWEST_FACTORED = 64
+"""Fewer examples are not worth reading what was prepared of many queries from memory once more."""
+
+LARGEST_FACTORED_BATCH = 4096
+
+LARGEST_QUERY_BATCH = 256
+"""More queries at once gain nothing: their factors are read once for each batch either way."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,10 @@ class MemoryPlan:
         Examples whose gradients are computed together.
     vectors_at_once
         Vectors that are multiplied with the curvature of one batch together.
-    keep_train_gradients
-        Whether all training gradients fit side by side.
     """
 
     batch_size: int
     vectors_at_once: int
-    keep_train_gradients: bool
 
 
 def plan_memory(
@@ -83,5 +91,63 @@ def plan_memory(
     return MemoryPlan(
         batch_size=batch_size,
         vectors_at_once=min(max(vectors_at_once, 1), num_parameters),
-        keep_train_gradients=num_train * gradient <= budget / 4,
     )
+
+
+def plan_factored_batch(
+    *,
+    memory_limit: float,
+    num_train: int,
+    numbers_formed: int,
+    bytes_per_number: int,
+    activation_bytes: int,
+    on_cpu: bool,
+) -> int:
+    """Plan batches of examples whose gradients are held as factors.
+
+    Parameters
+    ----------
+    memory_limit
+        GiB.
+    num_train
+        N.
+    numbers_formed
+        How many numbers of an example's gradient are tensors all the same.
+    bytes_per_number
+        Of a parameter.
+    activation_bytes
+        What a forward pass keeps for one example.
+    on_cpu
+        Whether the work is done by a CPU, whose caches are worth keeping to.
+
+    Returns
+    -------
+    int
+        How many examples go through the model together.
+    """
+    formed = COPIES_OF_GRADIENTS * numbers_formed * bytes_per_number
+    an_example = formed + COPIES_OF_ACTIVATIONS * activation_bytes
+    size = min(int(memory_limit * 2**30 / 4 / an_example), LARGEST_FACTORED_BATCH)
+    if on_cpu:
+        size = min(size, max(FACTORED_BYTES // activation_bytes, FEWEST_FACTORED))
+    return min(max(size, 1), num_train)
+
+
+def plan_queries(
+    *, memory_limit: float, models: int, num_parameters: int, bytes_per_number: int
+) -> int:
+    """Plan how many queries are worked on together, so that their factors take an eighth of memory.
+
+    Parameters
+    ----------
+    memory_limit
+        GiB.
+    models
+        How many models score them, each with factors of its own.
+    num_parameters
+        P.
+    bytes_per_number
+        Of a parameter.
+    """
+    factors = models * num_parameters * bytes_per_number
+    return min(max(int(memory_limit * 2**30 / 8 / factors), 1), LARGEST_QUERY_BATCH)

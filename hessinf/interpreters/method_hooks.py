@@ -7,17 +7,23 @@ more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import torch
 
+    from hessinf import gradients as gradients_room
     from hessinf.curvature import Damping
     from hessinf.data.batching import Batch
     from hessinf.gradients.gradients import Gradients
+    from hessinf.scores import contraction
+else:
+    gradients_room = lazy_import("hessinf.gradients")
+    contraction = lazy_import("hessinf.scores.contraction")
 
 
 class MethodHooks:
@@ -25,6 +31,7 @@ class MethodHooks:
 
     arguments: dict[str, Any]
     reports: dict[str, Any]
+    score_precision: Literal["model", "tf32", "bfloat16"]
 
     scores_are_inner_products: ClassVar[bool] = False
     """Whether a method's own ``score`` is the inner product of influence factors with training
@@ -73,6 +80,31 @@ class MethodHooks:
             ``[Q, B]``, positive where the example helps.
         """
         return query_gradients.dot(train_gradients)
+
+    def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+        """Prepare a block of queries once, for all training examples that go by.
+
+        Unless a method does it in another way, queries are preconditioned, and scores are inner
+        products, or what :meth:`score` makes of them where the method has one. Methods define it
+        that score faster than by inner products with factors that are as large as θ.
+
+        Parameters
+        ----------
+        query_gradients
+            Of Q queries. What belongs into their diagnostics is reported here (:meth:`report`).
+
+        Returns
+        -------
+        function
+            From the gradients of B training examples to their scores ``[Q, B]``. Gradients may come
+            as factors (:class:`hessinf.gradients.FactoredGradients`), which are tensors only when
+            they are asked for as such.
+        """
+        factors = factors_of(self, query_gradients)
+        require_finite_factors(factors)
+        if overrides(type(self), "score"):
+            return lambda train_gradients: self.score(factors, train_gradients)
+        return contraction.InnerProducts(factors, precision=self.score_precision)
 
     def change_damping(self, damping: Damping) -> None:
         """Take another damping without going through the training data again.
@@ -210,10 +242,100 @@ def overrides(cls: type, hook: str) -> bool:
     cls
         The class of an interpreter.
     hook
-        "fit", "precondition", "score", "change_damping", "embedding", "solve_with_ridge" or
-        "solve_without".
+        "fit", "precondition", "score", "scorer", "change_damping", "embedding",
+        "solve_with_ridge" or "solve_without".
     """
     return getattr(cls, hook) is not getattr(MethodHooks, hook)
+
+
+def own_scorer(method: Any) -> bool:
+    """Whether a method's :meth:`MethodHooks.scorer` goes with its other hooks.
+
+    It does not, where a class derived from the one that defines it says anew how to precondition or
+    to score.
+    """
+    places = {
+        hook: next(place for place, cls in enumerate(type(method).__mro__) if hook in vars(cls))
+        for hook in ("scorer", "precondition", "score")
+    }
+    return overrides(type(method), "scorer") and places["scorer"] == min(places.values())
+
+
+def scorer_of(method: Any, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
+    """Prepare a block of queries; see :meth:`MethodHooks.scorer`."""
+    if own_scorer(method):
+        found: Callable[[Gradients], torch.Tensor] = method.scorer(query_gradients)
+        return found
+    return MethodHooks.scorer(method, query_gradients)
+
+
+def takes_factors(method: Any) -> bool:
+    """Whether training gradients need not be tensors to be scored: unless ``score`` takes them."""
+    return own_scorer(method) or not overrides(type(method), "score")
+
+
+def factors_of(method: Any, gradients: Gradients) -> Gradients:
+    """Turn gradients into influence factors; as they are, for a method that only scores.
+
+    Parameters
+    ----------
+    method
+        An interpreter, fitted.
+    gradients
+        Of Q queries.
+
+    Raises
+    ------
+    InterpreterError
+        When :meth:`MethodHooks.precondition` returns something else.
+    """
+    cls = type(method)
+    if overrides(cls, "score") and not overrides(cls, "precondition"):
+        return gradients
+    factors = method.precondition(gradients)
+    if not isinstance(factors, gradients_room.Gradients) or factors.count != gradients.count:
+        found = (
+            f"Gradients of {factors.count} examples"
+            if isinstance(factors, gradients_room.Gradients)
+            else f"a {type(factors).__name__}"
+        )
+        raise InterpreterError(
+            f"{cls.__name__}.precondition() returned {found}, expected Gradients of "
+            f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
+        )
+    return factors
+
+
+class FactorsNotFinite(InterpreterError):
+    """The influence factors of a query are not finite.
+
+    Parameters
+    ----------
+    place
+        The query, by its place in the block.
+    """
+
+    def __init__(self, place: int) -> None:
+        super().__init__(
+            f"the influence factors of query {place} of the block are not finite; is damping too "
+            "small, or the curvature singular?"
+        )
+        self.place = place
+
+
+def require_finite_factors(factors: Gradients) -> None:
+    """Refuse influence factors that are not finite.
+
+    Raises
+    ------
+    FactorsNotFinite
+        With the place of the first such query.
+    """
+    if bool(factors.bound().isfinite()):
+        return
+    finite = factors.flatten().isfinite().all(dim=1)  # [Q]
+    if not bool(finite.all()):
+        raise FactorsNotFinite(int((~finite).nonzero()[0]))
 
 
 def _name(cls: Any) -> str:

@@ -92,7 +92,7 @@ class Nystroem(LowRankInterpreter):
                     size,
                     rank=rank,
                     oversampling=self.oversampling,
-                    vectors_at_once=products.vectors_at_once or drawn,
+                    vectors_at_once=products.at_once(drawn),
                     generator=randomness.generator(self.seed, "nystroem"),
                     dtype=dtype,
                     device=products.model.device,

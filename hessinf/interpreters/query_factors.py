@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from hessinf.data import Dataset, as_dataset
 from hessinf.execution import LocalExecutor
-from hessinf.gradients import FunctionalModel
+from hessinf.gradients import FunctionalModel, Gradients
 from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.fitted_method import FittedMethod
@@ -41,6 +41,7 @@ from hessinf.models import Model, Objective, as_objective
 from hessinf.models.checkpoint import load_checkpoint
 from hessinf.registry.plan import as_json
 from hessinf.runtime.files import replace_directory, write_json_atomically
+from hessinf.scores.contraction import InnerProducts
 from hessinf.scores.top_k import require_finite
 
 RECORD = "influence_factors.json"
@@ -152,11 +153,13 @@ class InfluenceFactors:
             part.model, self.objective, data, self.batch_size, self.memory_limit
         )
         self.objective.check_targets(data, out_features=access.out_features)
+        products = InnerProducts(Gradients.from_flat(part.factors, part.model.layout))
         found = []
         start = 0
         with part.model.evaluating():
-            for gradients, _ in access.train_pass(f"scores of {len(self)} queries"):
-                scores = part.factors @ gradients.flatten().T  # [Q, B]
+            stage = f"scores of {len(self)} queries"
+            for gradients, _ in access.train_pass(stage, factored=True):
+                scores = products(gradients)  # [Q, B]
                 require_finite(scores, start)
                 found.append(scores)
                 start += gradients.count

@@ -17,7 +17,7 @@ from hessinf.interpreters.score_stream import evaluating, query_batch, score_str
 from hessinf.models import Loss
 from hessinf.scores import Influence, Interpretation, Query
 from hessinf.scores.loss_change import loss_change_if_removed
-from hessinf.scores.top_k import TopK
+from hessinf.scores.top_k import TopK, require_finite
 
 if TYPE_CHECKING:
     from hessinf.interpreters.fitted_method import FittedMethod
@@ -118,8 +118,8 @@ def score_block(interpreter: FittedMethod, queries: Dataset, start: int, stop: i
     with evaluating(interpreter):
         batch = query_batch(interpreter, queries, start, stop)
         blocks = [scores for scores, _ in score_stream(interpreter, batch)]
-    scores = torch.cat(blocks, dim=1)  # [Q, N]
-    TopK(1).add(scores)  # refuses scores that are not finite
+    scores = blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=1)  # [Q, N]
+    require_finite(scores, 0)
     return as_array(scores)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -14,7 +14,14 @@ from hessinf.gradients import Gradients
 from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.fitted_method import FittedMethod
-from hessinf.interpreters.method_hooks import overrides
+from hessinf.interpreters.method_hooks import (
+    FactorsNotFinite,
+    factors_of,
+    own_scorer,
+    require_finite_factors,
+    scorer_of,
+    takes_factors,
+)
 
 
 @contextlib.contextmanager
@@ -65,11 +72,29 @@ def score_stream(
     streams = [_own_stream(member, batch, f" at {path}") for member, path in _named(interpreter)]
     losses = interpreter.training_losses  # [N]
     start = 0
-    for blocks in zip(*streams, strict=True):
-        scores = weighted_sum(interpreter, [part for part, _ in blocks])  # [Q, B]
+    for blocks in _side_by_side([(scores for scores, _ in stream) for stream in streams]):
+        scores = weighted_sum(interpreter, blocks)  # [Q, B]
         yield scores, losses[start : start + scores.shape[1]]
         start += scores.shape[1]
     interpreter.reports = worst_of([member.reports for member in interpreter.members])
+
+
+def _side_by_side(streams: Sequence[Iterator[torch.Tensor]]) -> Iterator[list[torch.Tensor]]:
+    """Cut streams of columns ``[Q, B]`` so that all give as many at a time.
+
+    Batches may differ from model to model, where one of them was short of memory.
+    """
+    pending: list[torch.Tensor | None] = [None] * len(streams)
+    while True:
+        for place, stream in enumerate(streams):
+            if pending[place] is None:
+                pending[place] = next(stream, None)
+        blocks = [block for block in pending if block is not None]
+        if len(blocks) < len(streams):
+            return
+        width = min(block.shape[1] for block in blocks)
+        yield [block[:, :width] for block in blocks]
+        pending = [block[:, width:] if block.shape[1] > width else None for block in blocks]
 
 
 def _named(interpreter: FittedMethod) -> list[tuple[FittedMethod, str]]:
@@ -111,12 +136,16 @@ def _own_stream(
     interpreter: FittedMethod, batch: Batch, where: str = ""
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield scores and losses of one model."""
-    factors = block_factors(interpreter, batch)
-    for train, losses in interpreter.train_pass(f"scores of {said(batch)}{where}"):
-        scores = interpreter.score(factors, train)  # [Q, B]
+    interpreter.reports = {}
+    with _named_queries(batch):
+        scorer = scorer_of(interpreter, query_gradients(interpreter, batch))
+    stage = f"scores of {said(batch)}{where}"
+    for train, losses in interpreter.train_pass(stage, factored=takes_factors(interpreter)):
+        scores = scorer(train)  # [Q, B]
         if scores.shape != (batch.size, train.count):
+            hook = "scorer" if own_scorer(interpreter) else "score"
             raise InterpreterError(
-                f"{type(interpreter).__name__}.score() returned shape {list(scores.shape)}, "
+                f"{type(interpreter).__name__}.{hook}() returned shape {list(scores.shape)}, "
                 f"expected [{batch.size}, {train.count}]: queries × training examples"
             )
         yield scores, losses
@@ -139,40 +168,24 @@ def block_factors(interpreter: FittedMethod, batch: Batch) -> Gradients:
     """
     gradients = query_gradients(interpreter, batch)
     interpreter.reports = {}
-    factors = factors_of(interpreter, gradients)
-    _check_finite(factors.flatten(), said(batch))
+    with _named_queries(batch):
+        factors = factors_of(interpreter, gradients)
+        require_finite_factors(factors)
     return factors
+
+
+@contextlib.contextmanager
+def _named_queries(batch: Batch) -> Iterator[None]:
+    """Name the block of queries in errors that tell a query by its place in it."""
+    try:
+        yield
+    except FactorsNotFinite as error:
+        raise InterpreterError(
+            f"the influence factors of query {error.place} among {said(batch)} are not finite; is "
+            "damping too small, or the curvature singular?"
+        ) from error
 
 
 def query_gradients(interpreter: FittedMethod, batch: Batch) -> Gradients:
     """Compute the gradients of what is explained, turned so that less is better."""
     return interpreter.measured_gradients(batch)[0]
-
-
-def factors_of(interpreter: FittedMethod, gradients: Gradients) -> Gradients:
-    """Turn gradients into influence factors; as they are, for a method that only scores."""
-    cls = type(interpreter)
-    if overrides(cls, "score") and not overrides(cls, "precondition"):
-        return gradients
-    factors = interpreter.precondition(gradients)
-    if not isinstance(factors, Gradients) or factors.count != gradients.count:
-        found = (
-            f"Gradients of {factors.count} examples"
-            if isinstance(factors, Gradients)
-            else f"a {type(factors).__name__}"
-        )
-        raise InterpreterError(
-            f"{type(interpreter).__name__}.precondition() returned {found}, expected Gradients of "
-            f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
-        )
-    return factors
-
-
-def _check_finite(factors: torch.Tensor, queries: str) -> None:
-    finite = factors.isfinite().all(dim=1)  # [Q]
-    if not bool(finite.all()):
-        place = int((~finite).nonzero()[0])
-        raise InterpreterError(
-            f"the influence factors of query {place} among {queries} are not finite; is damping "
-            "too small, or the curvature singular?"
-        )

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from hessinf.gradients.functional_model import FunctionalModel
     from hessinf.gradients.gradients import Gradients
     from hessinf.gradients.per_example import PerExampleGradients
-    from hessinf.interpreters import memory_plan
+    from hessinf.interpreters import kept_pass, memory_plan
 else:
     torch = lazy_import("torch")
     gradients_room = lazy_import("hessinf.gradients")
     batching = lazy_import("hessinf.data.batching")
     activation_memory = lazy_import("hessinf.gradients.activation_memory")
-    memory_plan = lazy_import("hessinf.interpreters.memory_plan")
+    kept_pass = lazy_import("hessinf.interpreters.kept_pass")
+memory_plan = lazy_import("hessinf.interpreters.memory_plan")
+
+FEW = 8
+"""Examples that layers are learnt from, and more."""
 
 
 class TrainingAccess:
@@ -42,15 +46,15 @@ class TrainingAccess:
     memory_limit: float
     executor: Executor
 
-    _kept_gradients: tuple[torch.Tensor, torch.Tensor] | None = None
-
     def train_batches(self, batch_size: int | None = None) -> batching.Batches:
         """Go through the training data in order, batch by batch, on the device."""
+        return self._loaded.sized(batch_size or self.memory_plan.batch_size)
+
+    @cached_property
+    def _loaded(self) -> batching.Batches:
+        """The training data on the device, or ready to be read to it."""
         return batching.batches(
-            self.train_data,
-            batch_size or self.memory_plan.batch_size,
-            device=self.model.device,
-            dtype=self.model.dtype,
+            self.train_data, 1, device=self.model.device, dtype=self.model.dtype
         )
 
     def gradients(self, batch: batching.Batch) -> Gradients:
@@ -73,34 +77,39 @@ class TrainingAccess:
         for gradients, _ in self.train_pass(stage):
             yield gradients
 
-    def train_pass(self, stage: str) -> Iterator[tuple[Gradients, torch.Tensor]]:
+    def train_pass(
+        self, stage: str, *, factored: bool = False
+    ) -> Iterator[tuple[Gradients, torch.Tensor]]:
         """Compute gradients and losses ``[B]`` of the training data, batch by batch.
 
-        They are computed once and kept, where all fit into a quarter of the memory limit.
+        They are computed once and kept, where all fit into a quarter of the memory limit: as
+        factors, where they come as such (:class:`hessinf.gradients.FactoredGradients`).
+
+        Parameters
+        ----------
+        stage
+            What the progress bar says.
+        factored
+            Whether factors stay what they are. Otherwise batches are small enough for all their
+            gradients to be formed as tensors.
         """
-        if self._kept_gradients is not None:
-            flat, losses = self._kept_gradients
-            size = self.memory_plan.batch_size
-            for start in range(0, len(losses), size):
-                part = flat[start : start + size]  # [B, P]
-                yield (
-                    gradients_room.Gradients.from_flat(part, self.model.layout),
-                    losses[start : start + size],
-                )
+        kept = self.kept_pass
+        if kept.complete:
+            yield from kept.iteration(None if factored else self.memory_plan.batch_size)
             return
-        kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+        kept.begin()
+        own = self._factored_batches if factored else self._train_batches
         with progress.bar(stage=stage, total=len(self.train_data)) as shown:
-            for batch in self._train_batches:
-                gradients, losses = self._per_example(batch)
-                if self.memory_plan.keep_train_gradients:
-                    kept.append((gradients.flatten(), losses))
-                yield gradients, losses
-                shown.update(batch.size)
-        if kept:
-            self._kept_gradients = (
-                torch.cat([flat for flat, _ in kept]),  # [N, P]
-                torch.cat([losses for _, losses in kept]),  # [N]
-            )
+            for batch in own:
+                for gradients, losses in self._per_example.parts(batch):
+                    kept.add(gradients, losses)
+                    yield gradients, losses
+                    shown.update(gradients.count)
+
+    @cached_property
+    def kept_pass(self) -> kept_pass.KeptPass:
+        """The gradients of the training data, as far as they are kept; a fit may fill it."""
+        return kept_pass.KeptPass(len(self.train_data), self.memory_limit * 2**30 / 4)
 
     @cached_property
     def training_losses(self) -> torch.Tensor:
@@ -113,6 +122,22 @@ class TrainingAccess:
                 for batch in self._train_batches
             ]
         return torch.cat(found)  # [N]
+
+    @cached_property
+    def _factored_batches(self) -> batching.Batches:
+        """The training data in batches whose gradients are never formed all together."""
+        if self.batch_size != "auto":
+            return self._train_batches
+        few = next(iter(self.train_batches(FEW)))
+        size = memory_plan.plan_factored_batch(
+            memory_limit=self.memory_limit,
+            num_train=len(self.train_data),
+            numbers_formed=self._per_example.numbers_formed(few),
+            bytes_per_number=self.model.dtype.itemsize,
+            activation_bytes=self._activation_bytes,
+            on_cpu=self.model.device.type == "cpu",
+        )
+        return self.train_batches(size)
 
     @cached_property
     def _train_batches(self) -> batching.Batches:
@@ -166,6 +191,7 @@ class TrainingAccess:
             self.weight_decay,
             self.memory_plan.vectors_at_once,
             self.memory_plan.batch_size,
+            kept_bytes=self.memory_limit * 2**30 / 4,
         )
 
     @cached_property
@@ -200,19 +226,19 @@ class TrainingAccess:
     @cached_property
     def memory_plan(self) -> memory_plan.MemoryPlan:
         """How many examples and vectors go through the model together."""
-        first = batching.batches(
-            self.train_data[:1], 1, device=self.model.device, dtype=self.model.dtype
-        )
-        with self.model.evaluating():
-            an_example = activation_memory.activation_bytes(
-                self.model, self.objective, next(iter(first))
-            )
         return memory_plan.plan_memory(
             memory_limit=self.memory_limit,
             batch_size=None if self.batch_size == "auto" else self.batch_size,
             num_train=len(self.train_data),
             num_parameters=self.model.layout.size,
             bytes_per_number=self.model.dtype.itemsize,
-            activation_bytes=an_example,
+            activation_bytes=self._activation_bytes,
             on_cpu=self.model.device.type == "cpu",
         )
+
+    @cached_property
+    def _activation_bytes(self) -> int:
+        """What a forward pass keeps for one example."""
+        first = next(iter(self.train_batches(1)))
+        with self.model.evaluating():
+            return activation_memory.activation_bytes(self.model, self.objective, first)

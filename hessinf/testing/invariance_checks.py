@@ -177,7 +177,6 @@ class InvarianceChecks(ConformanceSuite):
         problem = multilayer_perceptron()
         kept = self.make(problem, query_batch_size=2, batch_size=5)
         anew = self.make(problem, query_batch_size=2, batch_size=5)
-        plan = anew.memory_plan
-        object.__setattr__(plan, "keep_train_gradients", False)
+        anew.kept_pass.memory = 0
         found = anew.scores(problem.queries)
         self.same(found, kept.scores(problem.queries), "gradients computed anew")

@@ -62,7 +62,7 @@ class TestDropped:
         monkeypatch.setattr(interpreter, "_per_example", counting)
         first = interpreter.scores(problem.queries)  # three blocks of queries
         assert counts == [10, 10, 10, 7]
-        assert interpreter._kept_gradients is None
+        assert not interpreter.kept_pass.parts
         assert interpreter._coordinates[1].shape == (37, 12)
         assert interpreter.scores(problem.queries).tobytes() == first.tobytes()
         own = interpreter.self_influence()

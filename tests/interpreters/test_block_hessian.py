@@ -115,7 +115,7 @@ class TestBlocks:
             module, (inputs, torch.arange(4)), memory_limit=0.5
         )
         text = (
-            "the dense matrices of 2 blocks need 3.0 GiB to form and factorise, memory_limit is 0.5"
+            "the dense matrices of 2 blocks need 1.7 GiB to form and factorise, memory_limit is 0.5"
             ' GiB; the largest, "0", has 10,010 parameters; make blocks smaller, freeze some with '
             'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
         )

@@ -68,7 +68,8 @@ DAMPINGS = [0.0, 0.5, 3.0]
 def test_each_damping_as_if_it_were_the_interpreters(cls: Any, keep: bool) -> None:
     problem = multilayer_perceptron()
     interpreter = make(problem, cls, damping=0.25, query_batch_size=2, batch_size=5).fit()
-    object.__setattr__(interpreter.memory_plan, "keep_train_gradients", keep)
+    if not keep:
+        interpreter.kept_pass.memory = 0
     before = interpreter.scores(problem.queries)
     fits = cls.fits
     found = interpreter.scores_by_damping(problem.queries, DAMPINGS)

@@ -296,8 +296,8 @@ def test_a_matrix_that_does_not_fit_is_refused() -> None:
     inputs = torch.randn(4, 1000, generator=torch.Generator().manual_seed(0))
     interpreter = Exact(module, (inputs, torch.arange(4)), memory_limit=0.5)
     message = (
-        "a dense matrix of 100,100 × 100,100 parameters needs 298.6 GiB to form and factorise, "
-        "memory_limit is 0.5 GiB, which is enough for 4,096 parameters; freeze some with "
+        "a dense matrix of 100,100 × 100,100 parameters needs 168.0 GiB to form and factorise, "
+        "memory_limit is 0.5 GiB, which is enough for 5,461 parameters; freeze some with "
         'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
     )
     with pytest.raises(CurvatureError, match=f"^{re.escape(message)}$"):

@@ -253,8 +253,8 @@ class TestMemory:
 
     def test_the_other_form_is_suggested(self) -> None:
         text = (
-            "the Gauss-Newton matrix of 100,100 parameters needs 298.6 GiB to form and factorise, "
-            "its dual form of 300 rows 0.0 GiB; memory_limit is 0.5 GiB, which is enough for 4,096 "
+            "the Gauss-Newton matrix of 100,100 parameters needs 168.0 GiB to form and factorise, "
+            "its dual form of 300 rows 0.0 GiB; memory_limit is 0.5 GiB, which is enough for 5,461 "
             'parameters or rows; use form "dual"'
         )
         with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
@@ -262,8 +262,8 @@ class TestMemory:
 
     def test_neither_fits(self) -> None:
         text = (
-            "the Gauss-Newton matrix of 100,100 parameters needs 298.6 GiB to form and factorise, "
-            "its dual form of 900 rows 0.0 GiB; memory_limit is 0.01 GiB, which is enough for 579 "
+            "the Gauss-Newton matrix of 100,100 parameters needs 168.0 GiB to form and factorise, "
+            "its dual form of 900 rows 0.0 GiB; memory_limit is 0.01 GiB, which is enough for 772 "
             "parameters or rows; freeze some parameters with params_to_freeze, explain with fewer "
             'training examples, raise memory_limit, or use "block-ggn", whose blocks are smaller, '
             'or "simple-influence", which forms no matrix'

@@ -9,7 +9,7 @@ from torch import nn
 
 from hessinf.gradients import Gradients
 from hessinf.interpreters import GradientCosine, InterpreterError
-from hessinf.interpreters.gradient_cosine import directions
+from hessinf.scores.cosines import directions
 from hessinf.testing import multilayer_perceptron, references
 
 

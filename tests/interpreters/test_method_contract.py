@@ -49,7 +49,7 @@ class TestArguments:
 
     def test_defaults_are_written_out(self) -> None:
         assert Scaled(network(), DATA).arguments["power"] == 1.0
-        assert Scaled(network(), DATA).arguments["query_batch_size"] == 64
+        assert Scaled(network(), DATA).arguments["query_batch_size"] == "auto"
 
     def test_behind_star_args(self) -> None:
         given = config_arguments(Behind, given_by_name(Behind, (0.5, "model", "data", 3.0), {}))

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from hessinf.data import BreastCancer, Dataset
-from hessinf.gradients import Gradients
+from hessinf.gradients import CurvatureProducts, Gradients
 from hessinf.interpreters import Exact, SimpleInfluence
 from hessinf.models import LogisticRegression
 from hessinf.solvers import DivergenceError
@@ -80,6 +80,50 @@ def test_the_fixed_point_has_the_damping_that_was_asked_for(
     print(f"{curvature}, damping {damping}, scale {scale}: relative error {error:.2g}")
     assert error <= 1e-8
     assert next(interpreter.interpret(problem.queries)).diagnostics["damping"] == damping
+
+
+@pytest.mark.parametrize("curvature", ["ggn", "hessian"])
+@pytest.mark.parametrize("num_samples", [1, 2])
+def test_the_same_with_and_without_what_is_kept_of_the_training_data(
+    curvature: Any, num_samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = multilayer_perceptron()
+
+    def scores() -> tuple[np.ndarray, dict[str, Any]]:
+        interpreter = SimpleInfluence(
+            problem.module(),
+            problem.train,
+            weight_decay=problem.weight_decay,
+            lissa_batch_size=16,
+            recursion_depth={"steps": 40},
+            damping=0.3,
+            curvature=curvature,
+            num_samples=num_samples,
+        )
+        found = interpreter.scores(problem.queries)
+        return found, interpreter.reports
+
+    kept, reports = scores()
+    monkeypatch.setattr(CurvatureProducts, "linearized", None)
+    other, others = scores()
+    np.testing.assert_allclose(kept, other, rtol=1e-9, atol=1e-12)
+    for name in ("relative_residual", "scale"):
+        np.testing.assert_allclose(reports[name], others[name], rtol=1e-9)
+
+
+def test_residuals_may_be_left_out() -> None:
+    problem = multilayer_perceptron()
+    given: dict[str, Any] = {"recursion_depth": {"steps": 20}, "damping": 0.3}
+    with_them = SimpleInfluence(problem.module(), problem.train, **given)
+    without = SimpleInfluence(problem.module(), problem.train, **given, residuals=False)
+    np.testing.assert_array_equal(
+        with_them.scores(problem.queries), without.scores(problem.queries)
+    )
+    assert {"relative_residual", "converged"} <= with_them.reports.keys()
+    assert without.reports.keys() == {"steps", "scale"}
+    diagnostics = next(without.interpret(problem.queries)).diagnostics
+    assert "relative_residual" not in diagnostics
+    assert diagnostics["steps"] == 20
 
 
 @pytest.mark.parametrize("steps", [10, 100, 400])
