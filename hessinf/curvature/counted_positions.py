@@ -64,6 +64,8 @@ class CountedPositions:
     def __init__(self) -> None:
         self._reached: dict[int, torch.Tensor] = {}
         """By S, the positions ``[B, S]`` at which a layer of a sequence has a gradient."""
+        self._whole: dict[int, bool] = {}
+        """By S, whether that is all of them; asked for when all layers have been seen."""
 
     def add(self, usage: Usage) -> CalledAt:
         """Take in K columns of one call; return what to ask for later."""
@@ -72,8 +74,9 @@ class CountedPositions:
             skipped = usage.rows == usage.padding_idx  # [B, S]
         call = CalledAt(usage.positions, usage.space, skipped)
         if call.in_sequence:
-            reached = usage.gradient.ne(0).any(dim=3).any(dim=0)  # [B, S]
+            reached = usage.gradient.abs().amax(dim=3).amax(dim=0) != 0  # [B, S]
             known = self._reached.get(call.number)
+            self._whole.clear()
             self._reached[call.number] = reached if known is None else known | reached
         return call
 
@@ -88,6 +91,17 @@ class CountedPositions:
             ``[B, S, ...]``, of all of them: says how many examples there are, and where.
         """
         return torch.cat([self._of_call(call, inputs) for call in calls], dim=1)
+
+    def all_count(self, calls: Sequence[CalledAt]) -> bool:
+        """Whether all positions of calls count, as far as that is told without looking at each."""
+        return not any(call.in_sequence and self._some_unreached(call) for call in calls)
+
+    def _some_unreached(self, call: CalledAt) -> bool:
+        if call.skipped is not None:
+            return True
+        if call.number not in self._whole:
+            self._whole[call.number] = bool(self._reached[call.number].all())
+        return not self._whole[call.number]
 
     def _of_call(self, call: CalledAt, inputs: torch.Tensor) -> torch.Tensor:
         if not call.in_sequence:

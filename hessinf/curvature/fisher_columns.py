@@ -19,10 +19,10 @@ from typing import Literal
 import torch
 
 from hessinf.curvature.errors import CurvatureError
+from hessinf.curvature.fisher_draws import TargetDraws
 from hessinf.data.batching import Batch, Batches
 from hessinf.gradients import FunctionalModel
-from hessinf.models import Objective
-from hessinf.runtime.randomness import derive_seed
+from hessinf.models import CrossEntropy, Objective
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class FisherColumns:
         self.kind = kind
         self.samples = samples
         self.seed = seed
-        self._generator = torch.Generator()
+        self._draw = TargetDraws(objective, seed)
 
     def __call__(
         self, outputs: torch.Tensor, batch: Batch, at_once: int | None = None
@@ -115,13 +115,25 @@ class FisherColumns:
             return 1
         if self.kind == "monte-carlo":
             return self.samples
-        outputs, batch = outputs[:1], batch.select(slice(0, 1))
+        outputs, targets = outputs[:1], batch.targets[:1]
         if outputs.numel() > MANY_OUTPUTS:
             return outputs.numel()
         if not _overrides(self.objective, "hessian_square_root_blocks"):
-            return self.objective.hessian_square_root(outputs, batch.targets).shape[-1]
-        shape = self.objective.hessian_square_root_blocks(outputs, batch.targets).shape
+            return self.objective.hessian_square_root(outputs, targets).shape[-1]
+        shape = self._blocks(outputs, targets).shape
         return shape[1] * shape[3]
+
+    def _blocks(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Compute square roots by position ``[B, S, C, R]``, with as few columns as there are."""
+        objective = self.objective
+        if (
+            isinstance(objective, CrossEntropy)
+            and type(objective).hessian_square_root_blocks
+            is CrossEntropy.hessian_square_root_blocks
+            and outputs.shape[-1] > 1
+        ):
+            return objective.reduced_square_root_blocks(outputs, targets)
+        return objective.hessian_square_root_blocks(outputs, targets)
 
     def _square_root(
         self, outputs: torch.Tensor, batch: Batch, at_once: int | None
@@ -131,7 +143,7 @@ class FisherColumns:
             columns = self.objective.hessian_square_root(outputs, batch.targets).movedim(-1, 0)
             yield from torch.split(columns, at_once or max(len(columns), 1))
             return
-        blocks = self.objective.hessian_square_root_blocks(outputs, batch.targets)  # [B, S, C, R]
+        blocks = self._blocks(outputs, batch.targets)  # [B, S, C, R]
         rank = blocks.shape[3]
         # Padding beyond the longest example of a batch has columns of zeros only.
         positions = blocks.ne(0).any(dim=3).any(dim=2).any(dim=0).nonzero()[:, 0].tolist()  # S'
@@ -152,19 +164,6 @@ class FisherColumns:
             losses = self.objective.losses(variable, targets)  # [B]
             (gradient,) = torch.autograd.grad(losses.sum(), variable)
         return gradient
-
-    def _draw(self, outputs: torch.Tensor, batch: Batch, sample: int) -> torch.Tensor:
-        """Draw the targets of one sample, example by example, ``[B, ...]``.
-
-        On the CPU: the numbers are the same on every device.
-        """
-        values, targets = outputs.cpu(), batch.targets.cpu()
-        drawn = []
-        for place, index in enumerate(batch.indices.tolist()):
-            self._generator.manual_seed(derive_seed(self.seed, f"fisher.{index}.{sample}"))
-            one = slice(place, place + 1)
-            drawn.append(self.objective.sample_targets(values[one], targets[one], self._generator))
-        return torch.cat(drawn).to(outputs.device)
 
 
 def choose_fisher(
@@ -241,6 +240,9 @@ def _columns_of_longest(objective: Objective, model: FunctionalModel, batches: B
     batch = batches.select(torch.tensor([longest]))
     with torch.no_grad():
         outputs = model.outputs(model.parameters, batch.inputs)  # [1, ...]
+    if isinstance(objective, CrossEntropy) and outputs.numel() <= MANY_OUTPUTS:
+        # What is asked for goes by outputs; that a softmax needs one column less comes on top.
+        return objective.hessian_square_root(outputs, batch.targets).shape[-1]
     return FisherColumns(objective, "type-2").count(outputs, batch)
 
 

@@ -97,10 +97,11 @@ class _Squares:
         self.others: dict[str, torch.Tensor] = {}
         self.spread = TraceSpread() if sampled else None
         self.examples = 0
+        self._seen = 0
 
     def add(self, gradients: LayerGradients) -> None:
         """Take in K columns."""
-        self.examples = gradients.count
+        self._seen = gradients.count
         self.squares.add(gradients)
         traces = [] if self.spread is None else gradient_traces(gradients, self.units)
         values = gradients.materialize(self.names) if self.names else {}
@@ -113,6 +114,13 @@ class _Squares:
             traces.append(trace)
         if self.spread is not None:
             self.spread.add(traces)
+
+    def end_examples(self) -> None:
+        """Learn that all columns of the examples were there."""
+        self.examples += self._seen
+        self.squares.end_examples()
+        if self.spread is not None:
+            self.spread.end_examples()
 
     def result(self) -> dict[str, Any]:
         """Return the sums."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from hessinf.execution.executor import add
+
 
 class TraceSpread:
     """Traces of blocks, and how they vary over the targets that were drawn, over one batch.
@@ -17,27 +19,34 @@ class TraceSpread:
     """
 
     def __init__(self) -> None:
-        self.traces: list[list[torch.Tensor]] = []
+        self._traces: list[list[torch.Tensor]] = []
+        self._sums: dict[str, Any] | None = None
 
     def add(self, traces: list[torch.Tensor]) -> None:
         """Take in the traces of K columns, ``[K, B]`` for each block."""
-        self.traces.append([trace.double() for trace in traces])
+        self._traces.append([trace.double() for trace in traces])
 
-    def result(self) -> dict[str, Any]:
-        """Return sums over the examples."""
-        samples = sum(len(part[0]) for part in self.traces)
-        columns = [torch.cat(parts) for parts in zip(*self.traces, strict=True)]  # [M, B] each
+    def end_examples(self) -> None:
+        """Learn that all columns of the examples were there; others follow, or none."""
+        samples = sum(len(part[0]) for part in self._traces)
+        columns = [torch.cat(parts) for parts in zip(*self._traces, strict=True)]  # [M, B] each
         stacked = torch.stack(columns)  # [blocks, M, B]
         means = stacked.sum(dim=1)  # [blocks, B], columns carry 1/√M
-        result = {
+        found: dict[str, Any] = {
             "examples": stacked.shape[2],
             "sum": means.sum(dim=1),  # [blocks]
             "squares": means.square().sum(dim=1),  # [blocks]
         }
         if samples > 1:
             variances = (samples * stacked).var(dim=1) / samples  # [blocks, B]
-            result["variances"] = variances.sum(dim=1)  # [blocks]
-        return result
+            found["variances"] = variances.sum(dim=1)  # [blocks]
+        self._traces = []
+        self._sums = found if self._sums is None else add(self._sums, found)
+
+    def result(self) -> dict[str, Any]:
+        """Return sums over the examples."""
+        assert self._sums is not None
+        return self._sums
 
 
 def relative_standard_errors(sums: dict[str, Any]) -> list[float]:

@@ -104,7 +104,7 @@ class KroneckerCurvature:
         """
         vectors = vectors.double()
         solved = torch.empty_like(vectors)  # [K, P]
-        for block, damped in self._damped(damping, heuristic, ridge_share):
+        for block, damped in self.damped(damping, heuristic, ridge_share):
             block.write(block.coordinates(vectors) / damped, solved)
         return solved
 
@@ -126,14 +126,25 @@ class KroneckerCurvature:
         vectors = vectors.double()
         parts = [
             (block.coordinates(vectors) / damped.sqrt()).flatten(1)
-            for block, damped in self._damped(damping, heuristic)
+            for block, damped in self.damped(damping, heuristic)
         ]
         return torch.cat(parts, dim=1)  # [K, P]
 
-    def _damped(
-        self, damping: BlockDamping, heuristic: bool, ridge_share: float = 1.0
+    def damped(
+        self, damping: BlockDamping, heuristic: bool = False, ridge_share: float = 1.0
     ) -> list[tuple[EigenBlock, torch.Tensor]]:
-        """Pair each block with its damped eigenvalues; refuse what cannot be inverted."""
+        """Pair each block with its damped eigenvalues.
+
+        Parameters
+        ----------
+        damping, heuristic, ridge_share
+            As for :meth:`solve`.
+
+        Raises
+        ------
+        CurvatureError
+            When a block is singular at this damping.
+        """
         pairs = []
         for block in self.blocks:
             own = damping[block.name] if isinstance(damping, dict) else damping

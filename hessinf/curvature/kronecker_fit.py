@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from hessinf.curvature.errors import CurvatureError
 from hessinf.curvature.fisher_blocks import BlockSums, ParameterBlock, parameter_blocks
 from hessinf.curvature.fisher_columns import Fisher, FisherColumns, choose_fisher
-from hessinf.curvature.fisher_pass import FisherPass, NewLayersError
+from hessinf.curvature.fisher_pass import Beside, FisherPass, NewLayersError
 from hessinf.curvature.fisher_spread import TraceSpread, relative_standard_errors
 from hessinf.curvature.kronecker import KroneckerCurvature
 from hessinf.curvature.kronecker_basis import decomposed, unit_basis
@@ -32,6 +33,10 @@ from hessinf.models import Objective
 
 logger = logging.getLogger(__name__)
 
+KEPT_SHARE = 1 / 32
+"""The share of the memory limit that factors kept for the second pass may take: all of them on
+small data; on large data it saves no more time than the share of the examples that it holds."""
+
 
 def fit_kronecker(
     model: FunctionalModel,
@@ -47,6 +52,8 @@ def fit_kronecker(
     columns_at_once: int | None = None,
     memory_limit: float | None = None,
     executor: Executor | None = None,
+    capture: LayerCapture | None = None,
+    beside: Beside | None = None,
 ) -> KroneckerCurvature:
     """Learn K-FAC or EK-FAC from the training data.
 
@@ -73,9 +80,14 @@ def fit_kronecker(
     columns_at_once
         How many columns of the Fisher go back through the model together.
     memory_limit
-        In GiB; None for no limit.
+        In GiB; None for no limit. A part of it goes to what is kept of the first pass for the
+        second.
     executor
         Where batches are worked on; one after another when None.
+    capture
+        Records what the layers of the model do; a new one when None.
+    beside
+        What else to make of the forward pass of the first pass.
 
     Returns
     -------
@@ -89,7 +101,15 @@ def fit_kronecker(
     """
     kind = choose_fisher(fisher, objective, model, batches)
     columns = FisherColumns(objective, kind, samples, seed)
-    through = FisherPass(LayerCapture(model), columns, batches, executor, columns_at_once)
+    through = FisherPass(
+        LayerCapture(model) if capture is None else capture,
+        columns,
+        batches,
+        executor,
+        columns_at_once,
+        keeps=KEPT_SHARE * (math.inf if memory_limit is None else memory_limit) * 2**30,
+        beside=beside,
+    )
     while True:
         try:
             return _fit(through, model, weight_sharing, corrected, weight_decay, memory_limit)
@@ -114,8 +134,10 @@ def _fit(
 
     columns = through.columns
     sampled = columns.kind == "monte-carlo"
-    sums = through.sum(
-        lambda: _FirstPass(units, others, weight_sharing, sampled), "Kronecker factors"
+    sums = through.first_sum(
+        lambda: _FirstPass(units, others, weight_sharing, sampled),
+        "Kronecker factors",
+        keep=corrected,
     )
     count = sums["examples"]
     # With "expand", gradients have no part in a space of zeros.
@@ -128,6 +150,7 @@ def _fit(
     if corrected:
         sides = [(basis.rows, basis.columns) for basis in bases]
         squares = through.sum(lambda: SquaredGradients(units, sides), "corrected eigenvalues")
+        through.forget()
         eigenvalues = [total / count for total in squares]
     blocks: list[EigenBlock] = [
         KroneckerBlock(
@@ -180,10 +203,13 @@ class Places:
         size = model.layout.size
         self.by_name = model.layout.unflatten(torch.arange(size, device=model.device))
         parts = [self.of_unit(unit) for unit in units] + [self.of_block(one) for one in others]
-        found = torch.cat([part.flatten() for part in parts]).sort().values  # [P]
-        if len(found) != size or not bool((found == torch.arange(size, device=found.device)).all()):
+        found = torch.zeros(size, dtype=torch.bool, device=model.device)  # [P]
+        for part in parts:
+            found[part.flatten()] = True
+        count = sum(part.numel() for part in parts)
+        if count != size or not bool(found.all()):
             raise CurvatureError(
-                f"the layers of the model cover {len(found)} numbers, its parameters have {size}; "
+                f"the layers of the model cover {count} numbers, its parameters have {size}; "
                 "a parameter is used in ways that cannot be told apart: freeze it with "
                 "params_to_freeze"
             )
@@ -211,13 +237,21 @@ class _FirstPass:
         self.others = BlockSums(others)
         self.spread = TraceSpread() if sampled else None
         self.examples = 0
+        self._seen = 0
 
     def add(self, gradients: LayerGradients) -> None:
         """Take in K columns."""
         traces = self.factors.add(gradients) + self.others.add(gradients)
-        self.examples = gradients.count
+        self._seen = gradients.count
         if self.spread is not None:
             self.spread.add(traces)
+
+    def end_examples(self) -> None:
+        """Learn that all columns of the examples were there."""
+        self.examples += self._seen
+        self.factors.end_examples()
+        if self.spread is not None:
+            self.spread.end_examples()
 
     def result(self) -> dict[str, Any]:
         """Return the sums."""

@@ -193,6 +193,12 @@ class _Parts:
         if self.squares is not None:
             self.squares.add(gradients)
 
+    def end_examples(self) -> None:
+        """Learn that all columns of the examples were there."""
+        self.factors.end_examples()
+        if self.squares is not None:
+            self.squares.end_examples()
+
     def result(self) -> dict[str, Any]:
         """Return the sums."""
         return {

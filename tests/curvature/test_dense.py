@@ -12,6 +12,7 @@ from hessinf.curvature import CurvatureError
 from hessinf.curvature.dense import dense_curvature, require_memory
 from hessinf.data.batching import Batch
 from hessinf.gradients import CurvatureProducts, FunctionalModel, HessianProducts
+from hessinf.gradients.linearization import Linearization
 from hessinf.models import MeanSquaredError
 
 
@@ -45,6 +46,9 @@ class Fixed(CurvatureProducts):
     def __init__(self, matrix: torch.Tensor) -> None:
         super().__init__(regression()[0], MeanSquaredError(), [])
         self.matrix = matrix.double()
+
+    def _linearize(self, batch: Batch) -> Linearization:
+        raise NotImplementedError
 
     def _forward(self, batch: Batch, vectors: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
@@ -80,27 +84,30 @@ def test_not_finite() -> None:
 
 
 def test_memory() -> None:
-    require_memory({"all": 1000}, 1.0)
+    require_memory({"all": 1000}, 1.0, 4)
     text = (
         "a dense matrix of 100,000 × 100,000 parameters needs 298.0 GiB to form and factorise, "
         "memory_limit is 4 GiB, which is enough for 11,585 parameters; freeze some with "
         'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
     )
     with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
-        require_memory({"all": 100_000}, 4.0)
-    require_memory({"all": 11_585}, 4.0)
+        require_memory({"all": 100_000}, 4.0, 4)
+    require_memory({"all": 11_585}, 4.0, 4)
+    require_memory({"all": 15_446}, 4.0, 2.25)
     with pytest.raises(CurvatureError):
-        require_memory({"all": 11_586}, 4.0)
+        require_memory({"all": 11_586}, 4.0, 4)
+    with pytest.raises(CurvatureError, match="enough for 15,446 parameters"):
+        require_memory({"all": 15_447}, 4.0, 2.25)
 
 
 def test_memory_of_blocks() -> None:
     sizes = {"small": 3_000, "large": 10_000, "middle": 5_000}
     # What is kept of each, and three more of the largest: 434e6 numbers of 8 bytes.
-    require_memory(sizes, 3.24)
+    require_memory(sizes, 3.24, 4)
     text = (
         "the dense matrices of 3 blocks need 3.2 GiB to form and factorise, memory_limit is 3.2 "
         'GiB; the largest, "large", has 10,000 parameters; make blocks smaller, freeze some with '
         'params_to_freeze, raise memory_limit, or use "simple-influence", which forms no matrix'
     )
     with pytest.raises(CurvatureError, match=f"^{re.escape(text)}$"):
-        require_memory(sizes, 3.2)
+        require_memory(sizes, 3.2, 4)

@@ -87,12 +87,12 @@ class TestType2:
         assert torch.equal(torch.cat(parts), all_columns(columns, outputs, batch_of(targets)))
 
     def test_positions_without_a_loss_cost_nothing(self) -> None:
-        """Three columns for each of the longest example's two positions."""
+        """Two columns, of three classes, for each of the longest example's two positions."""
         objective, outputs, targets = CASES["sequence"]
         found = all_columns(
             FisherColumns(objective, "type-2"), outputs[1:2], batch_of(targets[1:2])
         )
-        assert len(found) == 2 * 3
+        assert len(found) == 2 * 2
 
     def test_where_nothing_has_a_loss_one_column_of_zeros_is_left(self) -> None:
         objective, outputs, targets = CASES["sequence"]

@@ -289,5 +289,5 @@ class TestTrouble:
             return original(self, batch, statistic)
 
         monkeypatch.setattr(fisher_pass.FisherPass, "_of_part", watched)
-        fit(multilayer_perceptron(), 10, columns_at_once=1)  # three columns each
-        assert sizes == [3, 3, 3, 1] * 3 + [3, 3, 1]
+        fit(multilayer_perceptron(), 9, columns_at_once=1)  # two columns each
+        assert sizes == [4, 4, 1] * 4 + [1]
