@@ -7,7 +7,9 @@ Results go to standard output; the log and progress bars to standard error. Exit
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import gc
 import inspect
 import logging
 import os
@@ -63,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
+    if argv is None:
+        # What is left at the end of a process needs no search for cycles: half a second for torch.
+        atexit.register(gc.freeze)
     _replace_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -31,9 +31,10 @@ def test_resolved_has_every_default(cli):
         "curvature_dtype": "float64",
         "params_to_freeze": [],
         "batch_size": "auto",
-        "query_batch_size": 64,
+        "query_batch_size": "auto",
         "dtype": None,
         "memory_limit": 4.0,
+        "score_precision": "model",
         "checkpoints": [],
         "refinement": None,
     }
