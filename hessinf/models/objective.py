@@ -284,8 +284,9 @@ def widened(outputs: torch.Tensor) -> torch.Tensor:
     outputs
         ``[..., C]``; in float32 they stay as they are where C is beyond :data:`MOST_WIDENED`.
     """
-    few = outputs.shape[-1] <= MOST_WIDENED and outputs.device.type in ("cpu", "cuda")
-    if outputs.dtype == torch.float32 and few:
+    few = all(size <= MOST_WIDENED for size in outputs.shape[-1:])
+    has_doubles = outputs.device.type in ("cpu", "cuda")
+    if outputs.dtype == torch.float32 and few and has_doubles:
         return outputs.double()
     return at_least_single(outputs)
 

@@ -122,3 +122,18 @@ def test_shapes_that_do_not_belong_together():
 def test_negative_weight():
     with pytest.raises(ValueError, match=re.escape("0 or more for every label, found [-1.0]")):
         BinaryCrossEntropy([-1.0])
+
+
+def test_gradients_of_sure_predictions_keep_their_digits():
+    targets = torch.tensor([1.0])
+
+    def gradient(logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.clone().requires_grad_()
+        losses = BinaryCrossEntropy().losses(logits, targets)
+        assert losses.dtype == logits.dtype
+        return torch.autograd.grad(losses.sum(), logits)[0]
+
+    logits = torch.tensor([19.0])
+    torch.testing.assert_close(
+        gradient(logits).double(), gradient(logits.double()), rtol=1e-6, atol=0
+    )

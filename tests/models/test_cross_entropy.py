@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from hessinf.data import Dataset
 from hessinf.models import CrossEntropy, Objective, ObjectiveError
+from hessinf.models.objective import MOST_WIDENED
 
 WEIGHT = [0.5, 2.0, 0.0, 1.5]
 SETTINGS = [
@@ -187,3 +188,39 @@ def test_negative_weight():
     message = "weight has to be 0 or more for every class, found [1.0, -1.0]"
     with pytest.raises(ValueError, match=re.escape(message)):
         CrossEntropy(weight=[1.0, -1.0])
+
+
+@pytest.mark.parametrize("number", [4, 5000])
+def test_gradients_of_sure_predictions_keep_their_digits(number):
+    """``p - y`` is the small difference of numbers that float32 cannot tell apart."""
+    logits = torch.zeros(1, number)
+    logits[0, 0] = 19.0  # p = 1 - 2e-8 for four classes
+    targets = torch.tensor([0])
+
+    def gradient(outputs: torch.Tensor) -> torch.Tensor:
+        outputs = outputs.clone().requires_grad_()
+        losses = CrossEntropy().losses(outputs, targets)
+        assert losses.dtype == outputs.dtype
+        return torch.autograd.grad(losses.sum(), outputs)[0]
+
+    exact, found = gradient(logits.double()), gradient(logits)
+    assert found.dtype == torch.float32
+    error = float((found - exact)[0, 0].abs() / exact[0, 0].abs())
+    if number <= MOST_WIDENED:
+        assert error < 1e-6
+    else:  # as torch computes it
+        assert torch.equal(
+            found, torch.autograd.functional.jacobian(lambda x: torch_loss(x, targets), logits)
+        )
+
+
+def torch_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.cross_entropy(outputs, targets, reduction="sum")
+
+
+def test_roots_of_sure_predictions_keep_their_digits():
+    logits = torch.tensor([[19.0, 0.0, 1.0, -1.0]])
+    objective, targets = CrossEntropy(), torch.tensor([0])
+    exact = objective.hessian_square_root_blocks(logits.double(), targets)
+    found = objective.hessian_square_root_blocks(logits, targets)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-6, atol=0)
