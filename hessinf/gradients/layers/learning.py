@@ -224,7 +224,9 @@ def _norms(tensors: Sequence[torch.Tensor]) -> list[float]:
     """Compute the norm of each tensor in float64, and wait for the device once."""
     if not tensors:
         return []
-    norms = [torch.linalg.vector_norm(tensor, dtype=_wide(tensor)).real for tensor in tensors]
+    # Embeddings may ask for sparse gradients.
+    dense = [tensor.to_dense() for tensor in tensors]
+    norms = [torch.linalg.vector_norm(tensor, dtype=_wide(tensor)).real for tensor in dense]
     return list(torch.stack(norms).tolist())
 
 

@@ -8,6 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from hessinf.data.batching import Batch
+from hessinf.gradients import FunctionalModel, PerExampleGradients
+from hessinf.models import CrossEntropy
+
 
 def looked_up(table: nn.Module) -> nn.Module:
     return nn.Sequential(table, nn.Tanh(), nn.Linear(4, 3))
@@ -129,3 +133,18 @@ def test_factors(kind: Any, check: Any) -> None:
 
 def test_float32(kind: Any, check: Any) -> None:
     check.float32(kind)
+
+
+def test_sparse_gradients_are_the_dense_ones() -> None:
+    """What is compared while layers are learnt may be sparse, as its module asked for."""
+    ids, targets = torch.tensor([[0, 3, 3], [6, 1, 0]]), torch.tensor([2, 0])
+
+    def gradients(sparse: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Embedding(7, 4, sparse=sparse), nn.Flatten(), nn.Linear(12, 3))
+        per_example = PerExampleGradients(
+            FunctionalModel(module.double()), CrossEntropy().losses, "loss"
+        )
+        return per_example(Batch(ids, targets, torch.arange(2)))[0].flatten()  # [2, P]
+
+    torch.testing.assert_close(gradients(True), gradients(False), rtol=1e-12, atol=0)
