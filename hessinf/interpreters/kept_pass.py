@@ -34,6 +34,11 @@ class KeptPass:
         self._fits = True
 
     @property
+    def count(self) -> int:
+        """How many training examples are there so far."""
+        return self._count
+
+    @property
     def complete(self) -> bool:
         """Whether all training examples are there."""
         return self._fits and self._count == self.num_train

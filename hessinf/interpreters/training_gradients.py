@@ -40,9 +40,11 @@ class GradientsBeside:
     def of_part(self, record: Recording, batch: Batch) -> None:
         """Compute gradients and losses of a few examples, and keep them.
 
-        None at all are kept where one is not finite. Whoever needs them then computes them anew,
-        and says of which example it is.
+        None at all are kept where one is not finite: whoever needs them then computes them anew,
+        and says of which example it is. None either where an executor takes batches out of order.
         """
+        if self._useful and int(batch.indices[0]) != self.kept.count:
+            self.give_up()
         if not self._useful:
             return
         outputs = record.outputs.detach().requires_grad_()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from hessinf.execution import Executor, LocalExecutor
 from hessinf.gradients import FactoredGradients, Gradients
 from hessinf.interpreters import InfluenceInterpreter, kronecker_scores
 from hessinf.interpreters.kronecker_influence import KroneckerInfluence
@@ -167,3 +169,15 @@ class TestKeptBetweenStages:
         assert not anew.kept_pass.complete
         # Covariances are added up in other parts.
         assert np.linalg.norm(found - wanted) <= 2e-6 * np.linalg.norm(wanted)
+
+    def test_batches_out_of_order_are_not_kept(self) -> None:
+        class LastFirst(Executor):
+            """Works on batches from the last to the first."""
+
+            def sum(self, function: Callable[[Any], Any], shards: Iterable[Any]) -> Any:
+                return LocalExecutor().sum(function, list(shards)[::-1])
+
+        one = interpreter(batch_size=60, executor=LastFirst())
+        found = one.scores(QUERIES)
+        expected = interpreter(batch_size=60).scores(QUERIES)
+        assert np.linalg.norm(found - expected) <= 1e-10 * np.linalg.norm(expected)
