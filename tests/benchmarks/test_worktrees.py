@@ -85,8 +85,10 @@ def test_changes_are_seen(repository: Path) -> None:
 
 
 WAITING = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
 from benchmarks.worktrees import source_trees
+# Processes of a shell in the background are started with this one ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     with source_trees(pathlib.Path(sys.argv[1]), {"base": "HEAD~1", "head": "HEAD"}) as trees:
         print(trees["head"], flush=True)
