@@ -36,7 +36,7 @@ MEMORY_LIMITS = {"transformer": 1.25}
 """GiB that are planned for, where the default would take more than the leanest package does."""
 
 
-def scores(workload: Workload, clock: Clock, method: str, **arguments: Any) -> np.ndarray:
+def scores(workload: Workload, clock: Clock, method: str, /, **arguments: Any) -> np.ndarray:
     """Fit an interpreter, and score all queries with it: ``[Q, N]``."""
     with clock.stage("fit"):
         interpreter = InfluenceInterpreter.by_name(method)(
