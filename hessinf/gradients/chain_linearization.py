@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 
 from hessinf.data.batching import Batch
 from hessinf.gradients.functional_model import FunctionalModel
 from hessinf.gradients.layer_chain import Linear, Pointwise, Step, Sum, record_chain
-from hessinf.gradients.linearization import Linearization, NotLinearizableError
+from hessinf.gradients.linearization import Linearization
 from hessinf.gradients.output_derivatives import output_derivatives
 from hessinf.gradients.sides import Sides, sides_of
 from hessinf.models import Objective
@@ -144,44 +144,27 @@ class ChainLinearization(Linearization):
                     mine = change if number == 0 or change is None else change.clone()
                     _add_to(changes, source, mine)
 
-    def select(self, places: torch.Tensor) -> ChainLinearization:
-        """Keep some examples."""
-        there = places.to(self.output_hessian.device)
-        return self._with([self], lambda parts: parts[0].index_select(0, there))
+    @property
+    def _plan(self) -> object:
+        """Say what the steps are, whatever the examples."""
+        return _plan_of(self.steps)
 
-    @classmethod
-    def joined(cls, parts: Sequence[Linearization]) -> ChainLinearization:
-        """Put the examples of several side by side.
-
-        Raises
-        ------
-        NotLinearizableError
-            When the model did different things with them.
-        """
-        chains = cast("Sequence[ChainLinearization]", parts)
-        first = chains[0]
-        if any(_plan(chain.steps) != _plan(first.steps) for chain in chains):
-            raise NotLinearizableError("the model goes different ways")
-        return first if len(chains) == 1 else first._with(chains, torch.cat)
-
-    def _with(
-        self, chains: Sequence[ChainLinearization], join: Callable[[Any], torch.Tensor]
-    ) -> ChainLinearization:
+    def _with(self, parts: Sequence[Self], join: Callable[[Any], torch.Tensor]) -> Self:
         """Make one of the tensors of all chains, joined."""
-        return ChainLinearization(
+        return type(self)(
             [
                 _joined_step(together, join)
-                for together in zip(*(chain.steps for chain in chains), strict=True)
+                for together in zip(*(chain.steps for chain in parts), strict=True)
             ],
             [
                 gradient if gradient is None else join(list(together))
                 for gradient, together in zip(
                     self.gradients,
-                    zip(*(chain.gradients for chain in chains), strict=True),
+                    zip(*(chain.gradients for chain in parts), strict=True),
                     strict=True,
                 )
             ],
-            join([chain.output_hessian for chain in chains]),
+            join([chain.output_hessian for chain in parts]),
             self.whole,
         )
 
@@ -217,7 +200,7 @@ def _joined_step(together: Sequence[Step], join: Callable[[Any], torch.Tensor]) 
     return first
 
 
-def _plan(steps: Sequence[Step]) -> list[tuple[object, ...]]:
+def _plan_of(steps: Sequence[Step]) -> list[tuple[object, ...]]:
     """Say what steps do, whatever the examples."""
     return [
         (Linear, step.source, step.weight, step.bias, step.matrix.data_ptr())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self
 
 import torch
 
@@ -153,28 +153,6 @@ class FactorLinearization(Linearization):
                 flat = rows[part].flatten(0, 1)  # [B·R, p]
                 into[name].view(count, -1).addmm_(often, flat, alpha=factor)
 
-    def select(self, places: torch.Tensor) -> FactorLinearization:
-        """Keep some examples."""
-        there = places.to(self.factors[0].inputs.device)
-        return self._with([self], lambda parts: parts[0].index_select(0, there))
-
-    @classmethod
-    def joined(cls, parts: Sequence[Linearization]) -> FactorLinearization:
-        """Put the examples of several side by side.
-
-        Raises
-        ------
-        NotLinearizableError
-            When the model did different things with them.
-        """
-        chosen = cast("Sequence[FactorLinearization]", parts)
-        first = chosen[0]
-        if len(chosen) == 1:
-            return first
-        if any(part._plan != first._plan for part in chosen):
-            raise NotLinearizableError("the model goes different ways")
-        return first._with(chosen, torch.cat)
-
     @property
     def _plan(self) -> list[object]:
         """Say what is held, whatever the examples."""
@@ -187,10 +165,9 @@ class FactorLinearization(Linearization):
             self.core is None,
         ]
 
-    def _with(
-        self, parts: Sequence[FactorLinearization], join: Callable[[Any], torch.Tensor]
-    ) -> FactorLinearization:
-        return FactorLinearization(
+    def _with(self, parts: Sequence[Self], join: Callable[[Any], torch.Tensor]) -> Self:
+        """Make one of the tensors of all parts, joined."""
+        return type(self)(
             [
                 Factors(
                     calls[0].unit,

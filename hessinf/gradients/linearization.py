@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 
@@ -87,14 +88,35 @@ class Linearization(ABC):
     ) -> None:
         """Do the same for few vectors ``[K, *shape]``, some ``examples`` at a time."""
 
-    @abstractmethod
-    def select(self, places: torch.Tensor) -> Linearization:
+    def select(self, places: torch.Tensor) -> Self:
         """Keep some examples, ``places`` ``[B']``; they are copied."""
+        there = places.to(self.device)
+        return self._with([self], lambda parts: parts[0].index_select(0, there))
 
     @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put the examples of several side by side.
+
+        Raises
+        ------
+        NotLinearizableError
+            When the model did different things with them.
+        """
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        if any(part._plan != first._plan for part in parts):
+            raise NotLinearizableError("the model goes different ways")
+        return first._with(parts, torch.cat)
+
+    @property
     @abstractmethod
-    def joined(cls, parts: Sequence[Linearization]) -> Linearization:
-        """Put the examples of several side by side."""
+    def _plan(self) -> object:
+        """Say what the model did, whatever the examples."""
+
+    @abstractmethod
+    def _with(self, parts: Sequence[Self], join: Callable[[Any], torch.Tensor]) -> Self:
+        """Make one of the tensors of all parts, joined."""
 
     @property
     @abstractmethod

@@ -13,7 +13,7 @@ products over positions. There are three ways, of which the one is taken that co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -233,22 +233,15 @@ class EigenbasisProducts:
         outer, inner = shape.out_features, shape.in_features
         positions = shape.examples.positions
         sides_first = positions * (outer**2 + inner**2) < outer * inner * (outer + inner)
-        total: torch.Tensor | None = None
         if self._by_rows and sides_first:
-            for usage in self._usages:
-                rows, columns = self.basis.rotate(usage)
-                part = rows.mT @ columns  # [Q, O, I]
-                total = part if total is None else total.add_(part)
+            rotated = (self.basis.rotate(usage) for usage in self._usages)
+            total = _added_up(rows.mT @ columns for rows, columns in rotated)  # [Q, O, I]
         else:
-            for usage in self._usages:
-                part = usage.product(outer)[0]  # [Q, O, I]
-                total = part if total is None else total.add_(part)
-            assert total is not None
+            total = _added_up(usage.product(outer)[0] for usage in self._usages)  # [Q, O, I]
             if self.basis.rows is not None:
                 total = self.basis.rows.T @ total
             if self.basis.columns is not None:
                 total = total @ self.basis.columns
-        assert total is not None
         return total.mul_(self.basis.inverse.to(total.dtype))
 
     @cached_property
@@ -344,3 +337,11 @@ class EigenbasisProducts:
         assert self._sides is not None
         terms, like = self.terms, self._sides.rows
         return terms.rows.to(like.dtype), terms.columns.to(like.dtype)
+
+
+def _added_up(parts: Iterator[torch.Tensor]) -> torch.Tensor:
+    """Add tensors up, one at a time, in the memory of the first."""
+    total = next(parts)
+    for part in parts:
+        total.add_(part)
+    return total
