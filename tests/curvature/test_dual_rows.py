@@ -18,6 +18,7 @@ from hessinf.data.batching import Batch, batches
 from hessinf.gradients import FunctionalModel
 from hessinf.models import CrossEntropy, Objective
 from hessinf.testing.problems import BY_NAME
+from tests.gradients.linearizable import Idle
 
 Data = list[Batch]
 
@@ -134,23 +135,6 @@ class Deeper(nn.Module):
                 ids = (inputs[..., 0] > 0).long()
                 hidden = hidden + functional.embedding(ids, self.table)
         found: torch.Tensor = self.last(torch.tanh(functional.linear(hidden, self.table)))
-        return found
-
-
-class Idle(nn.Module):
-    """A head that no output depends on, at first, and a number that all do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.head = nn.Linear(2, 4), nn.Linear(2, 3)
-        self.unused = nn.Linear(2, 3)
-        self.scale = nn.Parameter(torch.tensor(0.7))
-        self.last = nn.Linear(4, 3)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.scale * self.last(torch.tanh(self.first(inputs[..., :2])))
-        if inputs.shape[-1] > 2:
-            found = found + self.head(inputs[..., 1:])
         return found
 
 

@@ -14,6 +14,7 @@ from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
 from hessinf.data.batching import Batch
 from hessinf.gradients import FunctionalModel
 from hessinf.models import CrossEntropy, MeanSquaredError, Objective
+from tests.gradients.linearizable import Idle
 
 
 class Reused(nn.Module):
@@ -72,23 +73,6 @@ class Deeper(nn.Module):
         if inputs.shape[1] > 1:
             hidden = hidden + torch.tanh(self.second(hidden))
         found: torch.Tensor = self.last(hidden)
-        return found
-
-
-class Idle(nn.Module):
-    """A head that no output depends on, at first, and a number that all do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.head = nn.Linear(2, 4), nn.Linear(2, 3)
-        self.unused = nn.Linear(2, 3)
-        self.scale = nn.Parameter(torch.tensor(0.7))
-        self.last = nn.Linear(4, 3)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.scale * self.last(torch.tanh(self.first(inputs[..., :2])))
-        if inputs.shape[-1] > 2:
-            found = found + self.head(inputs[..., 1:])
         return found
 
 

@@ -32,6 +32,23 @@ class Residual(nn.Module):
         return self.after(x + self.inner(x))
 
 
+class Idle(nn.Module):
+    """A head that no output depends on, at first, and a number that all do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(2, 4), nn.Linear(2, 3)
+        self.unused = nn.Linear(2, 3)
+        self.scale = nn.Parameter(torch.tensor(0.7))
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.scale * self.last(torch.tanh(self.first(inputs[..., :2])))
+        if inputs.shape[-1] > 2:
+            found = found + self.head(inputs[..., 1:])
+        return found
+
+
 class Computes(nn.Module):
     """What a function of a module gives, so that a test can say it where it is needed."""
 
