@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from hessinf.curvature import (
     CurvatureError,
@@ -60,6 +60,8 @@ class Diagonal(InfluenceInterpreter):
     Schraudolph, Fast Curvature Matrix-Vector Products for Second-Order Gradient Descent, Neural
     Computation 2002.
     """
+
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
