@@ -151,6 +151,11 @@ class Batches:
         """Whether all examples lie side by side, so that batches of any size cost nothing."""
         return self._whole is not None
 
+    @property
+    def whole(self) -> Batch | None:
+        """All examples as one batch on the device, where they lie side by side; else None."""
+        return self._whole
+
     def __len__(self) -> int:
         return -(-len(self.dataset) // self.batch_size)
 

@@ -85,7 +85,7 @@ class FunctionalModel:
         self.constants = {
             name: self._place(value) for name, value in named.items() if name not in self.parameters
         } | {name: self._place(value, copy=True) for name, value in module.named_buffers()}
-        self.slots = _slots(module)
+        self.slots = slots_of(module)
         """Of each place in the module that holds a parameter or buffer, which one that is."""
         self._recurrent = [x for x in module.modules() if isinstance(x, torch.nn.RNNBase)]
         self._normalizes_weights = normalizes_weights(module)
@@ -171,7 +171,7 @@ class FunctionalModel:
                 recurrent._init_flat_weights()
 
 
-def _slots(module: torch.nn.Module) -> dict[str, str]:
+def slots_of(module: torch.nn.Module) -> dict[str, str]:
     """Say of each place that holds a parameter or buffer which one that is, by its first name.
 
     Shared parameters stand in several places. A shared submodule has several names, and its places

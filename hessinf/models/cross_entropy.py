@@ -74,7 +74,9 @@ class CrossEntropy(Objective):
         given, outputs = at_least_single(outputs).dtype, widened(outputs)
         classes, mask = self._classes(outputs, targets)  # [B, S], [B, S]
         log_probabilities = outputs.log_softmax(-1)  # [B, S, C]
-        weighted = self._class_weights(outputs) * log_probabilities  # [B, S, C]
+        weighted = log_probabilities  # [B, S, C]
+        if self.weight is not None:
+            weighted = self._class_weights(outputs) * log_probabilities
         terms = -(1 - self.label_smoothing) * _pick(weighted, classes)  # [B, S]
         if self.label_smoothing:
             terms = terms - self.label_smoothing * weighted.mean(-1)

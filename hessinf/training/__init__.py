@@ -14,6 +14,7 @@ from hessinf.training.gradient_optimizers import (
     Sgd,
 )
 from hessinf.training.lbfgs import Lbfgs
+from hessinf.training.members import Member, TrainedMembers, chunks_of, train_members
 from hessinf.training.optimizer import Optimizer
 from hessinf.training.record import TrainingRecord
 from hessinf.training.scheduler import Constant, Cosine, Exponential, Linear, Scheduler, Step
@@ -34,6 +35,7 @@ __all__ = [
     "Exponential",
     "Lbfgs",
     "Linear",
+    "Member",
     "Muon",
     "NAdam",
     "Optimizer",
@@ -45,7 +47,10 @@ __all__ = [
     "SparseAdam",
     "Step",
     "TorchOptim",
+    "TrainedMembers",
     "Trainer",
     "TrainingError",
     "TrainingRecord",
+    "chunks_of",
+    "train_members",
 ]

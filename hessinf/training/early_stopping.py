@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from hessinf.registry import AtLeast
 
@@ -32,6 +32,16 @@ class EarlyStopping:
     restore_best: bool = True
 
 
+class State(Protocol):
+    """The parameters of a model, to be copied and put back: a module has it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tensors as they are now."""
+
+    def load_state_dict(self, state_dict: Any, /) -> Any:
+        """Take other values."""
+
+
 class BestEpoch:
     """The best loss so far, and the state of the model that had it."""
 
@@ -41,7 +51,7 @@ class BestEpoch:
         self.epochs_since = 0
         self.state: dict[str, torch.Tensor] | None = None
 
-    def should_stop(self, loss: float, module: torch.nn.Module) -> bool:
+    def should_stop(self, loss: float, module: State) -> bool:
         """Take note of an epoch; return whether it was the last to be waited for.
 
         Parameters
@@ -61,7 +71,7 @@ class BestEpoch:
         self.epochs_since += 1
         return self.epochs_since >= self.settings.patience
 
-    def restore(self, module: torch.nn.Module) -> None:
+    def restore(self, module: State) -> None:
         """Give the model back what it had in its best epoch, where that was asked for."""
         if self.state is not None:
             module.load_state_dict(self.state)

@@ -21,6 +21,7 @@ def minimize(
     *,
     iterations: int,
     gradient_tolerance: float | None,
+    shown: progress.Bar,
 ) -> tuple[int, StoppedBecause]:
     """Minimize an objective with L-BFGS, in place.
 
@@ -38,6 +39,8 @@ def minimize(
         How many iterations there may be.
     gradient_tolerance
         The 2-norm of the gradient at which to stop, or None.
+    shown
+        The bar that counts iterations.
 
     Returns
     -------
@@ -59,42 +62,41 @@ def minimize(
         return evaluation.objective
 
     done = 0
-    with progress.bar(stage="train", total=iterations, unit="iterations") as shown:
 
-        def show(evaluation: Evaluation, made: int) -> None:
-            shown.set(
-                objective=f"{evaluation.objective:.6g}", gradient=f"{evaluation.gradient_norm:.1e}"
-            )
-            shown.update(made)
+    def show(evaluation: Evaluation, made: int) -> None:
+        shown.set(
+            objective=f"{evaluation.objective:.6g}", gradient=f"{evaluation.gradient_norm:.1e}"
+        )
+        shown.update(made)
 
+    evaluation = _checked(function.evaluate(), done)
+    while done < iterations:
+        if evaluation.gradient_norm <= tolerance:
+            return done, "gradient-tolerance"
+        before = [parameter.detach().clone() for parameter in function.parameters]
+        optimizer.param_groups[0]["max_iter"] = min(largest_step, iterations - done)
+        made_before = _iterations_made(optimizer)
+        optimizer.step(closure)
+        made = max(_iterations_made(optimizer) - made_before, 1)
+        if _same(before, function.parameters):
+            break
+        done += made
         evaluation = _checked(function.evaluate(), done)
-        while done < iterations:
+        show(evaluation, made)
+    else:
+        return done, "gradient-tolerance" if evaluation.gradient_norm <= tolerance else "epochs"
+
+    # Fused attention has no second derivative; the plain one has.
+    with sdpa_kernel(SDPBackend.MATH):
+        while gradient_tolerance is not None and done < iterations:
+            after = newton_step(function, evaluation)
+            if after is None:
+                break
+            evaluation = after
+            done += 1
+            show(evaluation, 1)
             if evaluation.gradient_norm <= tolerance:
                 return done, "gradient-tolerance"
-            before = [parameter.detach().clone() for parameter in function.parameters]
-            optimizer.param_groups[0]["max_iter"] = min(largest_step, iterations - done)
-            made_before = _iterations_made(optimizer)
-            optimizer.step(closure)
-            made = max(_iterations_made(optimizer) - made_before, 1)
-            if _same(before, function.parameters):
-                break
-            done += made
-            evaluation = _checked(function.evaluate(), done)
-            show(evaluation, made)
-        else:
-            return done, "gradient-tolerance" if evaluation.gradient_norm <= tolerance else "epochs"
-
-        # Fused attention has no second derivative; the plain one has.
-        with sdpa_kernel(SDPBackend.MATH):
-            while gradient_tolerance is not None and done < iterations:
-                after = newton_step(function, evaluation)
-                if after is None:
-                    break
-                evaluation = after
-                done += 1
-                show(evaluation, 1)
-                if evaluation.gradient_norm <= tolerance:
-                    return done, "gradient-tolerance"
     return done, "stalled"
 
 

@@ -1,11 +1,42 @@
-"""Leaving a module's modes and gradients as they were found."""
+"""What of a module is trained, copies of it, and leaving its modes and gradients as they were."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from hessinf.training.errors import TrainingError
+
+
+def trained_parameters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Return the parameters that require gradients.
+
+    Raises
+    ------
+    TrainingError
+        When there are none.
+    """
+    parameters = [value for value in module.parameters() if value.requires_grad]
+    if not parameters:
+        raise TrainingError(
+            "the model has no parameter that requires gradients, so that nothing can be trained; "
+            "unfreeze some"
+        )
+    return parameters
+
+
+def copied(module: torch.nn.Module) -> torch.nn.Module:
+    """Copy a module, also where it keeps activations of its last forward pass in attributes."""
+    kept = [
+        value
+        for layer in module.modules()
+        for value in vars(layer).values()
+        if isinstance(value, torch.Tensor) and value.grad_fn is not None
+    ]
+    return copy.deepcopy(module, {id(value): value.detach().clone() for value in kept})
 
 
 @contextmanager

@@ -32,7 +32,7 @@ class Optimizer(Registrable):
     likes."""
 
     @abstractmethod
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
         """Make the PyTorch optimizer.
 
         Parameters
@@ -56,7 +56,7 @@ class TorchOptimizer(Optimizer):
     fixed: ClassVar[dict[str, object]] = {}
     """Arguments that are no choice here."""
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
         """Make the PyTorch optimizer."""
         arguments = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         name = registered_name(type(self))

@@ -36,7 +36,7 @@ class TorchOptim(Optimizer):
     name: str
     arguments: dict[str, Any] | None = None
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
         """Make the PyTorch optimizer."""
         available = _mini_batch_optimizers()
         if self.name not in available:

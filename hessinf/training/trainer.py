@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from hessinf.models.objective import Objective
 from hessinf.registry import Above, AtLeast
 from hessinf.registry.plan import as_json
-from hessinf.runtime import randomness
+from hessinf.runtime import progress, randomness
 from hessinf.runtime.lazy_import import lazy_import
-from hessinf.training.early_stopping import BestEpoch, EarlyStopping
+from hessinf.training.early_stopping import EarlyStopping
 from hessinf.training.errors import TrainingError
 from hessinf.training.gradient_optimizers import Sgd
 from hessinf.training.optimizer import Optimizer
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     from hessinf import data
     from hessinf.data import batching
-    from hessinf.training import full_batch, mini_batches, module_state, objective_function
+    from hessinf.training import (
+        full_batch,
+        mini_batches,
+        module_state,
+        objective_function,
+        single_model,
+    )
+    from hessinf.training.ensemble import Ensemble
+    from hessinf.training.single_model import SingleModel
 else:
     torch = lazy_import("torch")
     data = lazy_import("hessinf.data")
@@ -32,6 +41,7 @@ else:
     mini_batches = lazy_import("hessinf.training.mini_batches")
     module_state = lazy_import("hessinf.training.module_state")
     objective_function = lazy_import("hessinf.training.objective_function")
+single_model = lazy_import("hessinf.training.single_model")
 
 EVALUATION_BATCH_SIZE = 1024
 """Examples that go through the network at once where no step depends on their number."""
@@ -93,6 +103,7 @@ class Trainer:
         validation: data.Dataset | None = None,
         device: str | torch.device = "cpu",
         example_weights: torch.Tensor | None = None,
+        bar: progress.Bar | None = None,
     ) -> TrainingRecord:
         """Train a module in place.
 
@@ -120,6 +131,8 @@ class Trainer:
             A weight for every example, ``[N]``, 0 or more: the objective is the weighted mean.
             Examples of weight 0 are left out, so that weights of 0 and 1 train the same model as
             the subset does.
+        bar
+            What counts the epochs; a bar of its own where there is none.
 
         Returns
         -------
@@ -130,11 +143,11 @@ class Trainer:
         TrainingError
             When nothing can be trained, the weights are no weights, or training diverges.
         """
-        started = time.perf_counter()
         device = torch.device(device)
         dataset = data.as_dataset(dataset)
-        parameters = [value for value in module.parameters() if value.requires_grad]
-        _check(parameters, len(dataset))
+        parameters = module_state.trained_parameters(module)
+        if not len(dataset):
+            raise TrainingError("there are no examples to train on")
         dataset, weights = _weighted(dataset, example_weights)
         module.to(device)
 
@@ -149,73 +162,89 @@ class Trainer:
 
         training = function(dataset, weights)
         watched = None if validation is None else function(data.as_dataset(validation), None)
+        model = single_model.SingleModel(module, training, watched, seed)
+        unit = "iterations" if self.optimizer.full_batch else "epochs"
         with (
+            progress.bar(stage="train", total=self.epochs, unit=unit)
+            if bar is None
+            else nullcontext(bar) as shown,
             module_state.gradients_kept(module),
             module_state.random_numbers_from(randomness.derive_seed(seed, "trainer.noise"), device),
         ):
-            with module_state.mode(module, training=False):
-                initial = training.evaluate()
-            epochs, stopped = self._run(module, training, watched, seed)
-            with module_state.mode(module, training=False):
-                final = training.evaluate()
-        return TrainingRecord(
-            weight_decay=self.weight_decay,
-            reduction="mean",
-            optimizer=as_json(self.optimizer),
-            epochs=epochs,
-            stopped_because=stopped,
-            loss=final.loss,
-            objective=final.objective,
-            gradient_norm=final.gradient_norm,
-            relative_gradient_norm=(
-                final.gradient_norm / initial.gradient_norm if initial.gradient_norm else None
-            ),
-            gradient_tolerance=self.gradient_tolerance,
-            num_examples=len(dataset),
-            num_parameters=sum(parameter.numel() for parameter in parameters),
-            seconds=time.perf_counter() - started,
-            seed=seed,
-        )
+            return self.train(model, shown)[0]
 
-    def _run(
-        self, module: torch.nn.Module, function: Any, watched: Any, seed: int
-    ) -> tuple[int, StoppedBecause]:
-        """Train; return how many epochs were run, and why training ended."""
-        optimizer = self.optimizer.build(function.parameters)
+    def train(self, models: Ensemble, bar: progress.Bar) -> list[TrainingRecord]:
+        """Train models that take their steps together; :meth:`fit` is this with one of them.
+
+        Parameters
+        ----------
+        models
+            The models, with their data.
+        bar
+            Counts epochs, one for each model.
+
+        Returns
+        -------
+        list of TrainingRecord
+            Of every model; the seconds are shared out evenly.
+        """
+        started = time.perf_counter()
+        initial = models.standings()
+        outcomes = self._run(models, bar)
+        final = models.standings()
+        seconds = (time.perf_counter() - started) / len(final)
+        return [
+            TrainingRecord(
+                weight_decay=self.weight_decay,
+                reduction="mean",
+                optimizer=as_json(self.optimizer),
+                epochs=epochs,
+                stopped_because=stopped,
+                loss=after.loss,
+                objective=after.objective,
+                gradient_norm=after.gradient_norm,
+                relative_gradient_norm=(
+                    after.gradient_norm / before.gradient_norm if before.gradient_norm else None
+                ),
+                gradient_tolerance=self.gradient_tolerance,
+                num_examples=size,
+                num_parameters=models.num_parameters,
+                seconds=seconds,
+                seed=seed,
+            )
+            for before, after, (epochs, stopped), size, seed in zip(
+                initial, final, outcomes, models.sizes, models.seeds, strict=True
+            )
+        ]
+
+    def _run(self, models: Ensemble, bar: progress.Bar) -> list[tuple[int, StoppedBecause]]:
+        """Train; return how many epochs were run for each model, and why training ended."""
+        optimizer = self.optimizer.build(models.parameters)
         if self.optimizer.full_batch:
-            with module_state.mode(module, training=False):
-                return full_batch.minimize(
-                    function,
-                    optimizer,
-                    iterations=self.epochs,
-                    gradient_tolerance=self.gradient_tolerance,
-                )
+            only = cast("SingleModel", models)  # such optimizers have no other ensembles
+            with only.evaluating():
+                return [
+                    full_batch.minimize(
+                        only.function,
+                        optimizer,
+                        iterations=self.epochs,
+                        gradient_tolerance=self.gradient_tolerance,
+                        shown=bar,
+                    )
+                ]
         run = mini_batches.MiniBatchTraining(
-            module=module,
-            function=function,
+            models=models,
             optimizer=optimizer,
             scheduler=self.scheduler,
             epochs=self.epochs,
             batch_size=self.batch_size,
             gradient_clipping=self.gradient_clipping,
             gradient_tolerance=self.gradient_tolerance,
-            generator=randomness.generator(seed, "trainer.order"),
-            evaluating=lambda: module_state.mode(module, training=False),
-            best=None if self.early_stopping is None else BestEpoch(self.early_stopping),
-            watched_loss=None if watched is None else watched.loss,
+            early_stopping=self.early_stopping,
+            shown=bar,
         )
-        with module_state.mode(module, training=True):
+        with module_state.mode(models.module, training=True):
             return run.run()
-
-
-def _check(parameters: list[torch.nn.Parameter], examples: int) -> None:
-    if not parameters:
-        raise TrainingError(
-            "the model has no parameter that requires gradients, so that nothing can be trained; "
-            "unfreeze some"
-        )
-    if not examples:
-        raise TrainingError("there are no examples to train on")
 
 
 def _weighted(

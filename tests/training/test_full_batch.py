@@ -11,6 +11,7 @@ from torch import nn
 from hessinf.data import Dataset
 from hessinf.data.batching import Batches
 from hessinf.models import CallableObjective, CrossEntropy, Objective
+from hessinf.runtime import progress
 from hessinf.training import Lbfgs, TrainingError
 from hessinf.training.full_batch import minimize
 from hessinf.training.objective_function import FullObjective
@@ -31,7 +32,9 @@ def function(
 
 def run(objective: FullObjective, **settings: object) -> tuple[int, str]:
     settings = {"iterations": 500, "gradient_tolerance": None, **settings}
-    return minimize(objective, Lbfgs().build(objective.parameters), **settings)
+    with progress.bar(stage="train", total=None) as shown:
+        optimizer = Lbfgs().build(objective.parameters)
+        return minimize(objective, optimizer, shown=shown, **settings)
 
 
 def test_tolerance_below_what_a_line_search_can_see():

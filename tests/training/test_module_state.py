@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from hessinf.training.module_state import gradients_kept, mode, random_numbers_from
+from hessinf.training.module_state import copied, gradients_kept, mode, random_numbers_from
 
 
 def test_mode_of_every_layer():
@@ -56,3 +56,14 @@ def test_everything_is_put_back_after_an_error():
     assert module.training
     assert module.weight.grad is None
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_copy_of_a_module_that_keeps_activations():
+    module = nn.Linear(2, 1)
+    module.hidden = module(torch.ones(1, 2))
+    again = copied(module)
+    assert again.hidden is not module.hidden
+    assert not again.hidden.requires_grad
+    assert torch.equal(again.weight, module.weight)
+    assert again.weight is not module.weight
+    assert module.hidden.requires_grad

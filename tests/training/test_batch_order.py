@@ -1,10 +1,10 @@
-"""The order of examples in mini-batches."""
+"""The random order in which examples are seen."""
 
 from __future__ import annotations
 
 import torch
 
-from hessinf.training.mini_batches import random_batches
+from hessinf.training.batch_order import random_batches
 
 
 def sizes(number: int, batch_size: int, **settings: bool) -> list[int]:
