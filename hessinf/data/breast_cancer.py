@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hessinf.data.dataset_reader import DatasetReader
-from hessinf.data.scikit_learn_files import Table, classified_table
-from hessinf.data.scikit_learn_reader import ScikitLearnClasses
+from hessinf.data.scikit_learn_files import classified_table
+from hessinf.data.split_reader import SplitClasses
+from hessinf.data.table import Table
 
 PROPERTIES = (
     "radius",
@@ -28,7 +29,7 @@ MEASUREMENTS = (
 
 
 @DatasetReader.register("breast-cancer")
-class BreastCancer(ScikitLearnClasses):
+class BreastCancer(SplitClasses):
     """Reads the breast-cancer set: 569 biopsies, 30 measurements, two classes (malignant, benign).
 
     Registered as a `DatasetReader` with name "breast-cancer".

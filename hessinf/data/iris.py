@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hessinf.data.dataset_reader import DatasetReader
-from hessinf.data.scikit_learn_files import Table, classified_table
-from hessinf.data.scikit_learn_reader import ScikitLearnClasses
+from hessinf.data.scikit_learn_files import classified_table
+from hessinf.data.split_reader import SplitClasses
+from hessinf.data.table import Table
 
 MEASUREMENTS = (
     "sepal length (cm)",
@@ -15,7 +16,7 @@ MEASUREMENTS = (
 
 
 @DatasetReader.register("iris")
-class Iris(ScikitLearnClasses):
+class Iris(SplitClasses):
     """Reads the iris set: 150 flowers, 4 measurements, three species.
 
     Registered as a `DatasetReader` with name "iris".

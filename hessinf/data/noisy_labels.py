@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from hessinf.data.class_names import class_names
 from hessinf.data.dataset_reader import DatasetReader
 from hessinf.data.errors import DataError
 from hessinf.data.path_selection import is_selected
+from hessinf.data.wrapping_reader import WrappingReader
 from hessinf.registry import AtLeast, Between
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -22,7 +24,7 @@ else:
 
 
 @DatasetReader.register("noisy-labels")
-class NoisyLabels(DatasetReader):
+class NoisyLabels(WrappingReader):
     """Reads with another reader, and changes some of the labels to wrong ones.
 
     Registered as a `DatasetReader` with name "noisy-labels".
@@ -55,7 +57,7 @@ class NoisyLabels(DatasetReader):
         paths: tuple[str, ...] | None = ("train",),
         noise_seed: Annotated[int, AtLeast(0)] = 0,
     ) -> None:
-        self.reader = reader
+        super().__init__(reader)
         self.rate = rate
         self.kind = kind
         self.paths = paths
@@ -94,23 +96,9 @@ class NoisyLabels(DatasetReader):
         return dataset.relabelled(dict(zip(chosen.tolist(), wrong.tolist(), strict=True)))
 
     def _number_of_classes(self, dataset: Dataset, path: str) -> int:
-        if not dataset.is_classification or dataset.target_shape != ():
-            kind = "one label a position" if dataset.is_classification else "numbers to predict"
-            raise DataError(
-                f"noisy-labels changes classes, but {path} has {kind}; "
-                "remove the wrapper, or read a classification"
-            )
+        classes = len(class_names(dataset, path, "noisy-labels changes classes"))
         if dataset.flipped is not None:
             raise DataError(f"the labels of {path} were changed already; use noisy-labels once")
-        classes = dataset.num_classes
-        if classes is None or classes < 2:
+        if classes < 2:
             raise DataError(f"noisy-labels needs two classes or more, {path} has {classes}")
         return classes
-
-    def state(self) -> dict[str, Any]:
-        """Give what the other reader has learnt."""
-        return self.reader.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Let the other reader take over a state."""
-        self.reader.load_state(state)

@@ -73,6 +73,39 @@ def random_split(
     return random.permutation(np.concatenate(train)), random.permutation(np.concatenate(test))
 
 
+def random_group_split(
+    groups: np.ndarray, test_ratio: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the rows of a training and a test split, so that no group is in both.
+
+    Parameters
+    ----------
+    groups
+        ``[N]``: the group of each row.
+    test_ratio
+        The share of groups in the test split, between 0 and 1; rounded up to a whole number.
+    seed
+        Decides which groups, and the order of rows.
+
+    Returns
+    -------
+    numpy.ndarray
+        The rows of the training split.
+    numpy.ndarray
+        The rows of the test split; every row is in one of them.
+
+    Raises
+    ------
+    DataError
+        When all groups would be in the test split.
+    """
+    names, group_of = np.unique(groups, return_inverse=True)  # [G], [N]
+    _, tested = random_split(names, test_ratio, seed, stratify=False)
+    order = np.random.RandomState(seed).permutation(len(group_of))  # [N]
+    in_test = np.isin(group_of[order], tested)  # [N]
+    return order[~in_test], order[in_test]
+
+
 def _shares(sizes: np.ndarray, number: int, random: np.random.RandomState) -> np.ndarray:
     """Say how many of ``number`` rows each class gives, nearly in proportion to its size.
 

@@ -6,41 +6,18 @@ take a few milliseconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hessinf.data.errors import DataError, quoted
+from hessinf.data.package_files import package_path
+from hessinf.data.table import Table
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import numpy as np
 else:
     np = lazy_import("numpy")
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """A table of examples.
-
-    Parameters
-    ----------
-    data
-        ``[N, D]``, float64.
-    target
-        ``[N]``: class numbers, or values.
-    feature_names
-        D names.
-    target_names
-        The names of the classes; none for a regression.
-    """
-
-    data: np.ndarray
-    target: np.ndarray
-    feature_names: tuple[str, ...]
-    target_names: tuple[str, ...] = ()
 
 
 def classified_table(file: str, feature_names: tuple[str, ...]) -> Table:
@@ -68,10 +45,9 @@ def numbers(file: str, delimiter: str | None = None) -> np.ndarray:
 
 @cache
 def _folder() -> Path:
-    found = find_spec("sklearn")
-    for root in (found.submodule_search_locations if found is not None else None) or ():
-        folder = Path(root) / "datasets" / "data"
-        if folder.is_dir():
-            return folder
-    where = "is not installed" if found is None else f"has no {quoted('datasets/data')} folder"
-    raise DataError(f"scikit-learn {where}, and its data sets are read from there; install it")
+    return package_path(
+        "scikit-learn",
+        "sklearn",
+        "datasets/data",
+        "and its data sets are read from there; install it",
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from hessinf.data.dataset_reader import DatasetReader
 from hessinf.data.errors import DataError, counted
 from hessinf.data.path_selection import is_selected
+from hessinf.data.wrapping_reader import WrappingReader
 from hessinf.registry import AtLeast
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -22,7 +23,7 @@ else:
 
 
 @DatasetReader.register("subset")
-class Subset(DatasetReader):
+class Subset(WrappingReader):
     """Reads with another reader, and keeps a random part of the examples in their order.
 
     Registered as a `DatasetReader` with name "subset".
@@ -48,7 +49,7 @@ class Subset(DatasetReader):
         paths: tuple[str, ...] | None = ("train",),
         subset_seed: Annotated[int, AtLeast(0)] = 0,
     ) -> None:
-        self.reader = reader
+        super().__init__(reader)
         self.size = size
         self.paths = paths
         self.subset_seed = subset_seed
@@ -81,11 +82,3 @@ class Subset(DatasetReader):
         generator = randomness.generator(self.subset_seed, f"subset/{Path(path).stem}")
         chosen = torch.randperm(len(dataset), generator=generator)[: self.size]  # [size]
         return dataset.subset(chosen.sort().values)
-
-    def state(self) -> dict[str, Any]:
-        """Give what the other reader has learnt."""
-        return self.reader.state()
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Let the other reader take over a state."""
-        self.reader.load_state(state)

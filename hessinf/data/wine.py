@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hessinf.data.dataset_reader import DatasetReader
-from hessinf.data.scikit_learn_files import Table, classified_table
-from hessinf.data.scikit_learn_reader import ScikitLearnClasses
+from hessinf.data.scikit_learn_files import classified_table
+from hessinf.data.split_reader import SplitClasses
+from hessinf.data.table import Table
 
 MEASUREMENTS = (
     "alcohol",
@@ -24,7 +25,7 @@ MEASUREMENTS = (
 
 
 @DatasetReader.register("wine")
-class Wine(ScikitLearnClasses):
+class Wine(SplitClasses):
     """Reads the wine set: 178 wines, 13 chemical measurements, three growers.
 
     Registered as a `DatasetReader` with name "wine".

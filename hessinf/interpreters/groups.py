@@ -8,15 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from hessinf.data.display_field import display_field, fields_there
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.registry import RegularExpression
-from hessinf.registry.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from hessinf.data import Dataset, Instance
-
-FIELDS_SHOWN = 12
-"""How many fields a message lists."""
 
 
 @dataclass(frozen=True)
@@ -157,36 +154,13 @@ def _by_label(data: Dataset) -> Groups:
 
 
 def _field(example: Instance, field: str, place: int) -> Any:
-    value: Any = example.display
-    rest = field
-    while rest:
-        if not isinstance(value, Mapping):
-            raise _missing_field(example, field, place)
-        if rest in value:  # a name may have a dot in it
-            return value[rest]
-        first, _, rest = rest.partition(".")
-        if first not in value:
-            raise _missing_field(example, field, place)
-        value = value[first]
-    raise _missing_field(example, field, place)
-
-
-def _missing_field(example: Instance, field: str, place: int) -> InterpreterError:
-    fields = list(_fields(example.display))
-    shown = ", ".join(fields[:FIELDS_SHOWN])
-    more = f" and {len(fields) - FIELDS_SHOWN} more" if len(fields) > FIELDS_SHOWN else ""
-    return InterpreterError(
-        f'groups by field "{field}": training example {place} (id "{example.id}") has no such '
-        f"field; there are: {shown}{more}{did_you_mean(field, fields)}"
-    )
-
-
-def _fields(display: Mapping[str, Any], before: str = "") -> Iterable[str]:
-    for name, value in display.items():
-        if isinstance(value, Mapping):
-            yield from _fields(value, f"{before}{name}.")
-        else:
-            yield before + name
+    try:
+        return display_field(example.display, field)
+    except KeyError:
+        raise InterpreterError(
+            f'groups by field "{field}": training example {place} (id "{example.id}") has no such '
+            f"field; {fields_there(example.display, field)}"
+        ) from None
 
 
 def _name(value: Any) -> str:

@@ -124,16 +124,3 @@ def test_labels_are_changed_once():
 def test_a_rate_is_a_share():
     with pytest.raises(ConfigError, match="rate"):
         reader(rate=1.1)
-
-
-def test_state_is_that_of_the_other_reader(tmp_path):
-    (tmp_path / "train.csv").write_text("x,y\n1,a\n3,b\n")
-    config = {"type": "csv", "target": "y"}
-    wrapper = reader(reader=config, rate=0.5)
-    assert wrapper.state() == {}
-    dataset = wrapper.read(str(tmp_path / "train.csv"))
-    assert len(dataset.flipped) == 1
-    assert wrapper.state()["standardization"] == {"mean": [2.0], "scale": [1.0]}
-    other = reader(reader=config, rate=0.5)
-    other.load_state(wrapper.state())
-    assert other.state() == wrapper.state()

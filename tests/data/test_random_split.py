@@ -9,7 +9,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from hessinf.data import DataError
-from hessinf.data.random_split import random_split
+from hessinf.data.random_split import random_group_split, random_split
 
 
 @pytest.mark.parametrize("stratify", [False, True])
@@ -57,3 +57,15 @@ def test_leaves_the_global_generator_alone() -> None:
 def test_impossible_splits_are_refused(ratio: float, stratify: bool, text: str) -> None:
     with pytest.raises(DataError, match=f"^{re.escape(text)}$"):
         random_split(np.arange(9) % 3, ratio, 0, stratify=stratify)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_are_not_divided(seed):
+    groups = np.random.RandomState(seed).randint(0, 30, size=200)
+    train, test = random_group_split(groups, 0.2, seed)
+    assert sorted([*train, *test]) == list(range(200))
+    assert not {*groups[train]} & {*groups[test]}
+    assert len({*groups[test]}) == int(np.ceil(0.2 * len({*groups})))
+    assert train.tolist() != sorted(train)
+    again = random_group_split(groups, 0.2, seed)
+    assert [part.tolist() for part in again] == [train.tolist(), test.tolist()]

@@ -42,13 +42,3 @@ def test_too_few_examples():
     text = "subset asks for 161 examples, train has 160; lower size"
     with pytest.raises(DataError, match=f"^{re.escape(text)}$"):
         reader(size=161).read("train")
-
-
-def test_state_is_that_of_the_other_reader(tmp_path):
-    (tmp_path / "train.csv").write_text("x,y\n1,a\n3,b\n")
-    wrapper = reader(reader={"type": "csv", "target": "y"}, size=1)
-    wrapper.read(str(tmp_path / "train.csv"))
-    assert wrapper.state()["standardization"] == {"mean": [2.0], "scale": [1.0]}
-    other = reader(reader={"type": "csv", "target": "y"}, size=1)
-    other.load_state(wrapper.state())
-    assert other.state() == wrapper.state()

@@ -1,4 +1,4 @@
-"""Data sets that scikit-learn brings along, cut into a training and a test split."""
+"""The base of readers of one table, which is cut into a training and a test split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from hessinf.data.dataset import Dataset
 from hessinf.data.dataset_reader import DatasetReader, check_split
 from hessinf.data.errors import DataError, quoted
-from hessinf.data.random_split import random_split
+from hessinf.data.random_split import random_group_split, random_split
 from hessinf.data.standardization import Standardization
 from hessinf.registry import Above, AtLeast, Below
 from hessinf.runtime.lazy_import import lazy_import
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from hessinf.data.scikit_learn_files import Table
+    from hessinf.data.table import Table
 else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
 
 
-class ScikitLearnReader(DatasetReader):
-    """Reads one of scikit-learn's own data sets; paths are `train` and `test`.
+class SplitReader(DatasetReader):
+    """Reads one table of examples, cut in two; paths are `train` and `test`.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class ScikitLearnReader(DatasetReader):
         Returns
         -------
         Dataset
-            Whose ids are the row numbers of scikit-learn's table, ``"wine/17"``.
+            Whose ids are the row numbers of the whole table, ``"wine/17"``.
 
         Raises
         ------
@@ -78,17 +78,15 @@ class ScikitLearnReader(DatasetReader):
         """
         check_split(self.name, path)
         table = self._table
-        train, test = self._split(table.target)
+        train, test = self._rows(table)
         rows = train if path == "train" else test
         inputs = self.prepare(table.data, train)[rows]  # [n, ...]
         label_names = self.label_names(table)
-        if label_names is None:
-            targets = torch.tensor(table.target[rows], dtype=getattr(torch, self.dtype))  # [n]
-        else:
-            targets = torch.tensor(table.target[rows], dtype=torch.int64)  # [n]
+        targets = self.prepare_targets(table.target, train)[rows]  # [n]
+        target_type = getattr(torch, self.dtype) if label_names is None else torch.int64
         return Dataset.from_columns(
             torch.tensor(inputs, dtype=getattr(torch, self.dtype)),
-            targets,
+            torch.tensor(targets, dtype=target_type),
             ids=[f"{self.name}/{row}" for row in rows],
             displays=[self.display(table, row, label_names) for row in rows],
             label_names=label_names,
@@ -96,16 +94,14 @@ class ScikitLearnReader(DatasetReader):
             name=f"{self.name}/{path}",
         )
 
-    def _split(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the rows of the training and the test split, in order."""
+    def _rows(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the rows of the training and the test split that are kept, in order."""
         try:
-            train, test = random_split(
-                targets, self.test_ratio, self.split_seed, stratify=self.stratify
-            )
+            train, test = self.split(table)
         except DataError as error:
             raise DataError(
                 f"reader {quoted(self.name)}: test_ratio {self.test_ratio} does not split "
-                f"{len(targets)} examples: {error}"
+                f"{len(table.target)} examples: {error}"
             ) from error
         if self.train_size is not None and self.train_size > len(train):
             raise DataError(
@@ -114,17 +110,27 @@ class ScikitLearnReader(DatasetReader):
             )
         return train[: self.train_size], test
 
+    def split(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the rows of the training and of the test split, each in order."""
+        if table.groups is not None:
+            return random_group_split(table.groups, self.test_ratio, self.split_seed)
+        return random_split(table.target, self.test_ratio, self.split_seed, stratify=self.stratify)
+
     @cached_property
     def _table(self) -> Table:
         return self.load()
 
     @abstractmethod
     def load(self) -> Table:
-        """Give scikit-learn's table: ``data`` ``[N, D]``, ``target`` ``[N]`` and names."""
+        """Give the whole table, as it was measured."""
 
     @abstractmethod
     def prepare(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
         """Turn ``[N, D]`` into model inputs ``[N, ...]``, learning from the rows ``train`` only."""
+
+    def prepare_targets(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+        """Turn targets ``[N]`` into what is predicted, learning from the rows ``train`` only."""
+        return values
 
     @abstractmethod
     def display(self, table: Table, row: int, label_names: list[str] | None) -> dict[str, Any]:
@@ -139,8 +145,8 @@ class ScikitLearnReader(DatasetReader):
         return [str(name) for name in table.feature_names]
 
 
-class ScikitLearnTable(ScikitLearnReader):
-    """Reads one of scikit-learn's tables of measurements.
+class SplitTable(SplitReader):
+    """Reads a table of measurements.
 
     Parameters
     ----------
@@ -165,8 +171,8 @@ class ScikitLearnTable(ScikitLearnReader):
         return {"row": numbers, "label": label_names[table.target[row]]}
 
 
-class ScikitLearnClasses(ScikitLearnTable):
-    """Reads one of scikit-learn's tables of measurements with classes.
+class SplitClasses(SplitTable):
+    """Reads a table of measurements with classes.
 
     Parameters
     ----------
@@ -177,3 +183,29 @@ class ScikitLearnClasses(ScikitLearnTable):
     def __init__(self, *, stratify: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stratify = stratify
+
+
+class SplitRegression(SplitTable):
+    """Reads a table of measurements with a value to predict.
+
+    Parameters
+    ----------
+    standardize_target
+        Bring the value to mean 0 and standard deviation 1, by the training examples that are kept.
+        Losses and predictions are then in these units; people are shown the value as it was
+        measured.
+    """
+
+    def __init__(self, *, standardize_target: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.standardize_target = standardize_target
+
+    def prepare_targets(self, values: np.ndarray, train: np.ndarray) -> np.ndarray:
+        """Standardize ``[N]`` by the training rows, where that is wanted."""
+        if not self.standardize_target:
+            return values
+        column = values[:, None]  # [N, 1]
+        return Standardization.fit(column[train]).apply(column)[:, 0]
+
+    def label_names(self, table: Table) -> None:
+        """Name no classes."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-from hessinf.data import DataError, DatasetReader, scikit_learn_files
+from hessinf.data import DataError, DatasetReader, package_files, scikit_learn_files
 from hessinf.registry import ConfigError
 
 SIZES = {"breast-cancer": 569, "diabetes": 442, "digits": 1797, "iris": 150, "wine": 178}
@@ -96,12 +96,12 @@ def test_reads_without_importing_scikit_learn():
 
 @pytest.mark.parametrize(
     ("installed", "reason"),
-    [(False, "is not installed"), (True, 'has no "datasets/data" folder')],
+    [(False, "is not installed"), (True, 'has no "datasets/data"')],
 )
 def test_without_its_files(monkeypatch, tmp_path, installed, reason):
     spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)]) if installed else None
     scikit_learn_files._folder.cache_clear()
-    monkeypatch.setattr(scikit_learn_files, "find_spec", lambda _: spec)
+    monkeypatch.setattr(package_files, "find_spec", lambda _: spec)
     text = f"scikit-learn {reason}, and its data sets are read from there; install it"
     with pytest.raises(DataError, match=f"^{re.escape(text)}$"):
         both("iris")
@@ -160,6 +160,21 @@ def test_diabetes_is_a_regression():
     assert train.label_names is None
     assert train[0].target.dtype == torch.float32
     assert train[0].display["target"] == float(train[0].target)
+
+
+def test_a_target_can_be_standardized():
+    table = LOADERS["diabetes"]()
+    train, test = both("diabetes", standardize_target=True, dtype="float64")
+    mean, scale = (
+        function(table.target[[int(id.split("/")[1]) for id in train.ids]])
+        for function in (np.mean, np.std)
+    )
+    for part in (train, test):
+        shown = np.array([instance.display["target"] for instance in part])
+        np.testing.assert_allclose(
+            part.targets[:, 0].numpy(), (shown - mean) / scale, rtol=1e-12, atol=1e-12
+        )
+    assert {instance.display["target"] for instance in test} <= set(table.target)
 
 
 def test_digits_as_images():
