@@ -115,8 +115,10 @@ class KroneckerBlock(EigenBlock):
         ridge
             What is added to each: damping and weight decay together.
         heuristic
-            Add the root of that to the factors instead, times and by π, the root of the ratio of
-            their mean eigenvalues (Martens & Grosse 2015, section 6.3).
+            Add what adding the root of that to the factors adds to their product: the root times
+            and by π, the root of the ratio of their mean eigenvalues (Martens & Grosse 2015,
+            section 6.3). For K-FAC that is the product of the damped factors; eigenvalues that
+            were corrected (EK-FAC) get the same damping, number by number.
         """
         if not heuristic:
             return super().damped(ridge, heuristic)
@@ -124,7 +126,9 @@ class KroneckerBlock(EigenBlock):
         rows, columns = self.row_eigenvalues, self.column_eigenvalues
         means = float(rows.mean()), float(columns.mean())
         ratio = (means[1] / means[0]) ** 0.5 if min(means) > 0 else 1.0
-        return torch.outer(rows + root / ratio, columns + root * ratio)  # [O, I]
+        # (r + √λ/π)(c + π√λ) = r c + π√λ r + √λ/π c + λ: nothing is subtracted, so nothing cancels.
+        shared = torch.add(root * ratio * rows[:, None], root / ratio * columns)  # [O, I]
+        return self.eigenvalues + shared + ridge  # [O, I]
 
     def state(self) -> dict[str, Any]:
         """Return everything, as tensors and texts."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
 from hessinf.interpreters.kronecker_influence import KroneckerInfluence
@@ -19,12 +19,6 @@ class Kfac(KroneckerInfluence):
     networks with squared error. The inverse at damping λ is exact: both factors are decomposed, and
     λ is added to the products of their eigenvalues. For networks that are too large for "ggn" and
     "block-ggn"; "ekfac" costs a second pass over the data.
-
-    Parameters
-    ----------
-    heuristic_damping
-        Add √λ to each factor instead, shared out by the ratio of their traces, as optimizers do:
-        (G + √λ/π)⁻¹ ⊗ (A + π√λ)⁻¹. More damping than λ says, at the large eigenvalues.
 
     Cost
     ----
@@ -45,7 +39,3 @@ class Kfac(KroneckerInfluence):
     """
 
     corrected: ClassVar[bool] = False
-
-    def __init__(self, *args: Any, heuristic_damping: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.heuristic_damping = heuristic_damping

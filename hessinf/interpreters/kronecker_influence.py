@@ -53,6 +53,11 @@ class KroneckerInfluence(InfluenceInterpreter):
     ----------
     damping
         λ, or {"relative": share} of the mean eigenvalue of each block.
+    heuristic_damping
+        Damp as if √λ were added to each factor, shared out by the ratio of their traces, as
+        optimizers do: (G + √λ/π) ⊗ (A + π√λ) has λ + π√λ·g + √λ/π·a more than G ⊗ A at the
+        eigenvalues g and a. More damping than λ says, at the large eigenvalues. For "ekfac" the
+        same is added to the corrected eigenvalues.
     fisher
         Whose factors: "type-2" for the Gauss-Newton matrix, exactly (one backward pass for every
         output, and position, of an example); "monte-carlo" for the same in expectation, from
@@ -80,12 +85,11 @@ class KroneckerInfluence(InfluenceInterpreter):
     corrected: ClassVar[bool]
     """Whether the eigenvalues are those of EK-FAC."""
 
-    heuristic_damping: bool = False
-
     def __init__(
         self,
         *args: Any,
         damping: Damping = RelativeDamping(0.1),  # noqa: B008 (frozen)
+        heuristic_damping: bool = False,
         fisher: Literal["auto", "type-2", "monte-carlo", "empirical"] = "auto",
         samples: Annotated[int, AtLeast(1)] = 1,
         weight_sharing: Literal["expand", "reduce"] = "expand",
@@ -95,6 +99,7 @@ class KroneckerInfluence(InfluenceInterpreter):
         super().__init__(*args, **kwargs)
         self.exact_scores = exact_scores
         self.damping = as_damping(damping)
+        self.heuristic_damping = heuristic_damping
         require_choice("fisher", fisher, ("auto", "type-2", "monte-carlo", "empirical"))
         require_choice("weight_sharing", weight_sharing, ("expand", "reduce"))
         if samples < 1:
@@ -163,6 +168,14 @@ class KroneckerInfluence(InfluenceInterpreter):
         """
         self.damping = as_damping(damping)
         self.damping_ = self.curvature.damping(self.damping)
+
+    def curvature_facts(self) -> dict[str, Any]:
+        """Say how the curvature was made; see the base class."""
+        return dict(self.curvature.facts)
+
+    def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply in the eigenbasis; see the base class."""
+        return self.curvature.multiply(vectors)
 
     def precondition(self, gradients: Gradients) -> Gradients:
         """Divide by the damped eigenvalues, in the eigenbasis."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -10,7 +11,7 @@ from hessinf.data import Digits
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.testing import kronecker_references, references
 from hessinf.testing.layer_problems import deep_linear_network
-from hessinf.testing.problems import PROBLEMS, ridge_regression
+from hessinf.testing.problems import PROBLEMS, multilayer_perceptron, ridge_regression
 from hessinf.testing.tolerance import mean_spearman
 
 
@@ -54,6 +55,51 @@ def test_every_block_is_at_least_as_near_as_that_of_kfac() -> None:
             assert near <= far + 1e-12 * np.linalg.norm(exact[where])
             nearer += near < 0.99 * far
     assert nearer >= 10
+
+
+class TestHeuristicDamping:
+    """The eigenvalues get what the damped factors of K-FAC have more than its plain ones."""
+
+    @pytest.mark.parametrize("damping", [1e-6, 1e-3, 1e-1])
+    def test_scores_are_those_of_the_dense_matrix(self, damping: float) -> None:
+        problem = multilayer_perceptron()
+        given = {
+            "objective": problem.objective,
+            "weight_decay": problem.weight_decay,
+            "fisher": "type-2",
+            "damping": damping,
+        }
+        make = InfluenceInterpreter.by_name("ekfac")
+        interpreter = make(problem.module(), problem.train, heuristic_damping=True, **given)
+        found = interpreter.scores(problem.queries)
+        matrix = interpreter.curvature.dense().numpy()  # weight decay included
+        root = np.sqrt(damping + problem.weight_decay)
+        matrix += damping * np.eye(len(matrix))
+        for unit in kronecker_references.units(problem)[0]:
+            ((rows, columns),) = kronecker_references.factors(unit)
+            pi = np.sqrt((np.trace(columns) / len(columns)) / (np.trace(rows) / len(rows)))
+            places = unit.places.flatten()
+            matrix[np.ix_(places, places)] += root * pi * np.kron(rows, np.eye(len(columns)))
+            matrix[np.ix_(places, places)] += root / pi * np.kron(np.eye(len(rows)), columns)
+        expected = references.damped_scores(problem, matrix, 0.0)
+        assert np.linalg.norm(found - expected) <= 1e-10 * np.linalg.norm(expected)
+        exact = make(problem.module(), problem.train, **given).scores(problem.queries)
+        assert np.linalg.norm(found - exact) > 0.05 * np.linalg.norm(exact)
+
+    def test_it_is_that_of_kfac_where_the_block_has_two_factors(self) -> None:
+        problem = ridge_regression()
+        found, expected = (
+            InfluenceInterpreter.by_name(name)(
+                problem.module(),
+                problem.train,
+                objective=problem.objective,
+                weight_decay=problem.weight_decay,
+                damping=1e-2,
+                heuristic_damping=True,
+            ).scores(problem.queries)
+            for name in ("ekfac", "kfac")
+        )
+        assert np.linalg.norm(found - expected) <= 1e-10 * np.linalg.norm(expected)
 
 
 class TestDigits:
