@@ -159,16 +159,32 @@ class KroneckerCurvature:
             pairs.append((block, damped))
         return pairs
 
+    def multiply(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply the whole matrix, weight decay included, with row vectors.
+
+        Parameters
+        ----------
+        vectors
+            ``[K, P]``.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[K, P]``, float64.
+        """
+        vectors = vectors.double()
+        product = torch.empty_like(vectors)  # [K, P]
+        for block in self.blocks:
+            scaled = block.coordinates(vectors) * (block.eigenvalues + self.weight_decay)
+            block.write(scaled, product)
+        return product
+
     def dense(self) -> torch.Tensor:
         """Return the whole matrix, weight decay included, ``[P, P]``: for small models only."""
         unit_vectors = torch.eye(
             self.size, dtype=torch.float64, device=self.blocks[0].eigenvalues.device
         )
-        product = torch.empty_like(unit_vectors)  # [P, P]
-        for block in self.blocks:
-            scaled = block.coordinates(unit_vectors) * (block.eigenvalues + self.weight_decay)
-            block.write(scaled, product)
-        return product
+        return self.multiply(unit_vectors)
 
     @property
     def kronecker_share(self) -> float:

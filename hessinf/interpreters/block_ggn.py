@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hessinf.interpreters.chosen_blocks import ChosenBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
-from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
-    from hessinf.curvature import gauss_newton_matrix
-else:
-    gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
+    import torch
 
 
 @InfluenceInterpreter.register("block-ggn")
@@ -52,16 +50,13 @@ class BlockGaussNewton(ChosenBlocks):
     Botev, Ritter & Barber, Practical Gauss-Newton Optimisation for Deep Learning, ICML 2017.
     """
 
+    operator: ClassVar[Literal["hessian", "ggn"]] = "ggn"
+
     def fit(self) -> None:
         """Form all blocks in one pass over the data, and factorise them."""
         self.require_memory()
-        rows, data = self.gauss_newton_rows()
-        matrices = gauss_newton_matrix.gauss_newton_blocks(
-            rows,
-            data,
-            self.block_columns,
-            weight_decay=self.weight_decay,
-            total=len(self.train_data),
-            stage="Gauss-Newton blocks",
-        )
-        self.invert((block, matrices.pop(block)) for block in list(matrices))
+        self.invert(self.curvature_blocks())
+
+    def curvature_blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form all blocks in one pass over the data; see the base class."""
+        return self.gauss_newton_blocks("Gauss-Newton blocks")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hessinf.interpreters.chosen_blocks import ChosenBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+
+if TYPE_CHECKING:
+    import torch
 
 
 @InfluenceInterpreter.register("block-hessian")
@@ -48,7 +52,13 @@ class BlockHessian(ChosenBlocks):
 
     version: ClassVar[int] = 2
 
+    operator: ClassVar[Literal["hessian", "ggn"]] = "hessian"
+
     def fit(self) -> None:
         """Form all blocks, and factorise them."""
         self.require_memory()
-        self.invert(self.hessian_blocks("Hessian"))
+        self.invert(self.curvature_blocks())
+
+    def curvature_blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form all blocks; see the base class."""
+        return self.hessian_blocks("Hessian")

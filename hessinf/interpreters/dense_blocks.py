@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.curvature import (
     CurvatureError,
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
     from hessinf import gradients as gradients_room
     from hessinf.curvature import blocks as blocks_room
-    from hessinf.curvature import dense, gauss_newton_rows, hessian_matrix
+    from hessinf.curvature import (
+        dense,
+        gauss_newton_matrix,
+        gauss_newton_rows,
+        hessian_matrix,
+    )
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
     from hessinf.data import batching
     from hessinf.gradients.curvature_products import CurvatureProducts
@@ -31,6 +37,7 @@ else:
     torch = lazy_import("torch")
     blocks_room = lazy_import("hessinf.curvature.blocks")
     dense = lazy_import("hessinf.curvature.dense")
+    gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
     gauss_newton_rows = lazy_import("hessinf.curvature.gauss_newton_rows")
     hessian_matrix = lazy_import("hessinf.curvature.hessian_matrix")
     batching = lazy_import("hessinf.data.batching")
@@ -46,8 +53,8 @@ WHOLE = "all parameters"
 class DenseBlocks(InfluenceInterpreter):
     """A damped dense matrix for each block of parameters, and its inverse.
 
-    Subclasses form the matrices in ``fit`` and hand them to :meth:`invert`. What the inverse is
-    applied with keeps enough to invert again at another λ, without the data.
+    Subclasses form the matrices in :meth:`curvature_blocks`; ``fit`` hands them to :meth:`invert`.
+    What the inverse is applied with keeps enough to invert again at another λ, without the data.
 
     Parameters
     ----------
@@ -138,6 +145,26 @@ class DenseBlocks(InfluenceInterpreter):
         )
         return rows, data
 
+    def gauss_newton_blocks(
+        self,
+        stage: str,
+        rows: GaussNewtonRows | None = None,
+        data: batching.Batches | None = None,
+    ) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form each block of the Gauss-Newton matrix, ``[P_b, P_b]``, float64, in one pass."""
+        if rows is None or data is None:
+            rows, data = self.gauss_newton_rows()
+        matrices = gauss_newton_matrix.gauss_newton_blocks(
+            rows,
+            data,
+            self.block_columns,
+            weight_decay=self.weight_decay,
+            total=len(self.train_data),
+            stage=stage,
+        )
+        for block in list(matrices):
+            yield block, matrices.pop(block)  # whoever takes it may free it
+
     def require_memory(self) -> None:
         """Refuse matrices that do not fit; before anything is computed."""
         sizes = {name: blocks_room.count(part) for name, part in self.block_columns.items()}
@@ -152,6 +179,52 @@ class DenseBlocks(InfluenceInterpreter):
         return hessian_matrix.hessian_blocks(
             products, self.parameter_blocks, total=len(self.train_data), stage=stage
         )
+
+    # -- the curvature itself ------------------------------------------------------------------
+
+    curvature_needs_fit: ClassVar[bool] = False
+
+    operator: ClassVar[Literal["hessian", "ggn"]]
+    """Whose entries the matrices have."""
+
+    @abstractmethod
+    def curvature_blocks(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """Form each block's matrix, ``[P_b, P_b]``, float64, weight decay included."""
+
+    def curvature_matrix(self) -> torch.Tensor:
+        """Form C, zero between blocks; see the base class."""
+        size = self.model.layout.size
+        matrix: torch.Tensor | None = None
+        for block, own in self.curvature_blocks():
+            if len(own) == size:
+                return own
+            if matrix is None:
+                matrix = own.new_zeros(size, size)  # [P, P]
+            places = torch.arange(size, device=own.device)[self.block_columns[block]]  # [P_b]
+            matrix[places[:, None], places[None]] = own
+        assert matrix is not None  # a model has parameters
+        return matrix
+
+    def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply with C, block by block; see the base class."""
+        product = torch.empty_like(vectors, dtype=torch.float64)  # [K, P]
+        for block, part in self.block_columns.items():
+            own = vectors[:, part].to(self.precision)  # [K, P_b]
+            product[:, part] = self._block_products[block].products(own).double()
+        return product
+
+    @cached_property
+    def _block_products(self) -> dict[str, CurvatureProducts]:
+        """Each block's matrix as an operator, in its own parameters."""
+        blocks = self.parameter_blocks
+        return {
+            block: self.curvature_products(
+                self.operator, self.precision, None if len(blocks) == 1 else names
+            )
+            for block, names in blocks.items()
+        }
+
+    # -- its inverse ---------------------------------------------------------------------------
 
     def invert(self, matrices: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Invert each block's matrix, ``[P_b, P_b]``, float64, which is used up."""

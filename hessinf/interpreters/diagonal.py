@@ -121,6 +121,14 @@ class Diagonal(InfluenceInterpreter):
             )
         return damped
 
+    def curvature_facts(self) -> dict[str, Any]:
+        """Say how the curvature was made; see the base class."""
+        return dict(self.facts_)
+
+    def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply with the diagonal; see the base class."""
+        return vectors.double() * self.diagonal_
+
     def precondition(self, gradients: Gradients) -> Gradients:
         """Divide by the damped diagonal."""
         flat = gradients.flatten()  # [Q, P]

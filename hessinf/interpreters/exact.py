@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from hessinf.interpreters.dense_blocks import DenseBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+
+if TYPE_CHECKING:
+    import torch
 
 
 @InfluenceInterpreter.register("exact")
@@ -46,7 +50,13 @@ class Exact(DenseBlocks):
 
     version: ClassVar[int] = 3
 
+    operator: ClassVar[Literal["hessian", "ggn"]] = "hessian"
+
     def fit(self) -> None:
         """Form the Hessian and factorise it."""
         self.require_memory()
-        self.invert(self.hessian_blocks("exact Hessian"))
+        self.invert(self.curvature_blocks())
+
+    def curvature_blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form the Hessian; see the base class."""
+        return self.hessian_blocks("exact Hessian")

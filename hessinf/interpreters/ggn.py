@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.curvature import CurvatureError
 from hessinf.interpreters.dense_blocks import WHOLE, DenseBlocks
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from hessinf import gradients as gradients_room
-    from hessinf.curvature import dense, dual, dual_rows, dual_scores, gauss_newton_matrix
+    from hessinf.curvature import dense, dual, dual_rows, dual_scores
     from hessinf.curvature.dual import DualInverse
     from hessinf.curvature.dual_rows import DualRows
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
@@ -27,7 +27,6 @@ else:
     dual = lazy_import("hessinf.curvature.dual")
     dual_rows = lazy_import("hessinf.curvature.dual_rows")
     dual_scores = lazy_import("hessinf.curvature.dual_scores")
-    gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
 
 STAGE = "Gauss-Newton matrix"
 
@@ -90,6 +89,8 @@ class GaussNewton(DenseBlocks):
             raise ValueError(f'form must be "auto", "primal" or "dual", found {form!r}')
         self.form = form
 
+    operator: ClassVar[Literal["hessian", "ggn"]] = "ggn"
+
     form_: str
     """ "primal" or "dual"."""
 
@@ -105,18 +106,14 @@ class GaussNewton(DenseBlocks):
         self.form_, self.row_counts_ = self._choose_form(rows, data)
         self._rows = None
         if self.form_ == "primal":
-            matrices = gauss_newton_matrix.gauss_newton_blocks(
-                rows,
-                data,
-                self.block_columns,
-                weight_decay=self.weight_decay,
-                total=len(self.train_data),
-                stage=STAGE,
-            )
-            self.invert((block, matrices.pop(block)) for block in list(matrices))
+            self.invert(self.gauss_newton_blocks(STAGE, rows, data))
         else:
             self._rows = self._dual_rows(rows, data)
             self.invert([(WHOLE, self._rows.gram(f"{STAGE}, dual"))])
+
+    def curvature_blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Form the matrix, whatever the form of the inverse; see the base class."""
+        return self.gauss_newton_blocks(STAGE)
 
     # -- which form ----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from hessinf.data import Dataset, as_dataset
 from hessinf.execution import Executor, LocalExecutor
 from hessinf.interpreters.checkpoints import Checkpoints, checked_paths, require_one_model
+from hessinf.interpreters.curvature_hooks import CurvatureHooks
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.further_questions import FurtherQuestions
 from hessinf.interpreters.method_contract import (
@@ -50,7 +51,13 @@ else:
 
 
 class InfluenceInterpreter(
-    MethodHooks, TrainingAccess, Checkpoints, FurtherQuestions, Saving, Registrable
+    MethodHooks,
+    CurvatureHooks,
+    TrainingAccess,
+    Checkpoints,
+    FurtherQuestions,
+    Saving,
+    Registrable,
 ):
     """Finds, for each query, the training examples that helped and those that harmed.
 

@@ -179,6 +179,15 @@ class LowRankInterpreter(InfluenceInterpreter):
     def _low_rank(self) -> solvers.LowRank:
         return solvers.LowRank(self.eigenvalues_, self.eigenvectors_)
 
+    def curvature_facts(self) -> dict[str, Any]:
+        """Say how the curvature was made; see the base class."""
+        return dict(self.facts_)
+
+    def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Multiply with the low rank, and what the complement has beside it; see the base class."""
+        own = vectors.to(self.eigenvectors_.dtype)  # [K, P]
+        return self._low_rank.power(own, self.weight_decay, 1.0, self._beside).double()
+
     def precondition(self, gradients: Gradients) -> Gradients:
         """Divide by damped eigenvalues in the low rank, by what the complement has beside it."""
         self.report(**self.facts_)

@@ -115,6 +115,19 @@ class TestSolve:
         expected = np.linalg.solve(damped + np.diag(ridge), vectors().numpy().T).T
         near(curvature().solve(vectors(), damping, heuristic=True), expected)
 
+    @pytest.mark.parametrize("damping", DAMPINGS)
+    def test_corrected_eigenvalues_get_the_same_heuristic_damping(self, damping: float) -> None:
+        """What two damped factors have more than the plain ones does not depend on eigenvalues."""
+        plain, corrected = curvature(), curvature()
+        corrected.blocks[0].eigenvalues = corrected.blocks[0].eigenvalues.square() + 0.1
+        for share in (1.0, 0.5):
+            (_, damped), (_, of_plain) = (
+                one.damped(damping, heuristic=True, ridge_share=share)[0]
+                for one in (corrected, plain)
+            )
+            added = damped - corrected.blocks[0].eigenvalues
+            near(added, (of_plain - plain.blocks[0].eigenvalues).numpy())
+
     def test_a_factor_of_zeros_has_heuristic_damping_too(self) -> None:
         block = KroneckerBlock(
             "unused",
