@@ -7,12 +7,12 @@ import datetime
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.commit_name import commit
 from benchmarks.peers import contraction, environments, report, results, start_up
 from benchmarks.peers.rows import ROWS, Row
 from benchmarks.peers.session import LOCAL, Scale, Session, say
@@ -170,19 +170,6 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "load": list(os.getloadavg()),
     }
-
-
-def commit() -> str:
-    """Name the commit that is measured, and say whether there are changes on top."""
-
-    def git(*arguments: str) -> str:
-        ended = subprocess.run(
-            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        return ended.stdout.strip()
-
-    changed = " with changes" if git("status", "--porcelain", "--", "hessinf") else ""
-    return (git("rev-parse", "--short", "HEAD") or "an unknown commit") + changed
 
 
 def measure_rows(

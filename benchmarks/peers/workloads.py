@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers.networks import NETWORKS
+from benchmarks.peers.networks import NETWORKS, mlp
 from benchmarks.peers.settings import DAMPING
 
 Task = Literal["classification", "language-model", "regression"]
@@ -35,6 +35,9 @@ TASKS: dict[str, Task] = {
     "regression": "regression",
 }
 """What the network of each workload was trained for."""
+
+SIZES = "mlp-"
+"""How workloads are called that are not among them: by the widths of their layers."""
 
 
 def losses(task: Task, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -96,9 +99,16 @@ class Workload:
         ]
 
 
+def network(name: str) -> nn.Module:
+    """Make an untrained network: one with a name, or mlp-784-128-64-10 of any sizes."""
+    if name.startswith(SIZES):
+        return mlp(*map(int, name.removeprefix(SIZES).split("-")))
+    return NETWORKS[name]()
+
+
 def trained_model(name: str, folder: Path) -> nn.Module:
     """Load a trained network, in evaluation mode."""
-    model = NETWORKS[name]()
+    model = network(name)
     model.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     return model.eval()
 
@@ -118,4 +128,5 @@ def load(folder: str | Path) -> Workload:
         train=(array("train_inputs"), array("train_targets")),
         test=(array("test_inputs"), array("test_targets")),
         folder=folder,
+        damping=facts.get("damping", DAMPING),
     )

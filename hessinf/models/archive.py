@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hessinf.models.errors import ModelError
@@ -66,9 +65,7 @@ class ArchiveModel(Model):
 
     def build(self) -> torch.nn.Module:
         """Load the archive, or refuse data of other sizes than it was trained on."""
-        folder = Path(self.path)
-        if (folder / "model" / "weights.safetensors").is_file():
-            folder = folder / "model"  # the directory of a run, which holds its archive there
+        folder = model_archive.archive_folder(self.path)
         loaded = model_archive.load_archive(folder, trust=self.trust)
         sizes = loaded.config.get("sizes", {})
         for name, noun in (("in_features", "inputs"), ("out_features", "outputs")):

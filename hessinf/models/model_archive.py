@@ -138,13 +138,20 @@ def load_archive(
     return LoadedModel(module.eval(), config, training)
 
 
+def archive_folder(path: str | Path) -> Path:
+    """Return the archive itself, where the directory of a run is given: it holds it as "model"."""
+    inner = Path(path) / "model"
+    return inner if (inner / WEIGHTS_FILE).is_file() else Path(path)
+
+
 def _with_own_recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the config without dependence on an archive that the model came from."""
     recipe = config.get("model")
     if not isinstance(recipe, Mapping) or recipe.get("type") != "archive":
         return dict(config)
-    origin = _read_json(Path(recipe["path"]), CONFIG_FILE)
-    _check_format(Path(recipe["path"]), origin)
+    folder = archive_folder(recipe["path"])
+    origin = _read_json(folder, CONFIG_FILE)
+    _check_format(folder, origin)
     kept = {key: origin["config"][key] for key in ("model", "sizes") if key in origin["config"]}
     return {**config, **kept}
 
