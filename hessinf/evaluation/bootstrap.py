@@ -1,0 +1,226 @@
+"""Bootstrap intervals of a mean rank correlation, over queries, over subsets, and over both.
+
+Queries and subsets are both samples. Resampling both, each with replacement and independently of
+the other (the pigeonhole bootstrap, Owen 2007), gives an interval for other queries *and* other
+subsets; it is the one to quote. Intervals are percentiles (Efron 1979) of the resampled means.
+
+Resampling subsets changes ranks. A resample is a vector of counts ``c`` over the ``m`` subsets, and
+the ranks in it, less their mean, are ``½ Σ_j c_j sign(x_i - x_j)``: one product of matrices for all
+resamples, ties and repeated subsets included, without sorting. All numbers in it are integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hessinf.evaluation.array_checks import finite_array
+from hessinf.evaluation.errors import EvaluationError
+
+CONFIDENCE = 0.95
+"""What share of resamples an interval holds."""
+
+EXACT_IN_FLOAT32 = 2**24
+"""Whole numbers up to this one are float32 numbers; sums over ranks are at most m³."""
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """How often each query, and each subset, is drawn in each resample.
+
+    The same resamples serve every attribution, so that differences between them are paired.
+
+    Parameters
+    ----------
+    queries
+        ``[B, Q]``; every row sums to Q.
+    subsets
+        ``[B, m]``; every row sums to m.
+    """
+
+    queries: np.ndarray
+    subsets: np.ndarray
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The 95 % intervals of a mean over queries.
+
+    Parameters
+    ----------
+    two_way
+        Over other queries and other subsets; the one to quote.
+    queries
+        Over other queries, with these subsets.
+    subsets
+        Over other subsets, with these queries.
+    """
+
+    two_way: tuple[float, float]
+    queries: tuple[float, float]
+    subsets: tuple[float, float]
+
+
+def draw_resamples(*, queries: int, subsets: int, resamples: int, seed: int) -> Resamples:
+    """Draw with replacement, queries and subsets independently of each other.
+
+    Parameters
+    ----------
+    queries, subsets
+        How many there are.
+    resamples
+        How often to draw.
+    seed
+        Of the generator.
+    """
+    generator = np.random.default_rng(seed)
+
+    def counts(size: int) -> np.ndarray:
+        drawn = generator.integers(0, size, (resamples, size))  # [B, size]
+        places = drawn + size * np.arange(resamples)[:, None]  # [B, size]: all rows in one count
+        return np.bincount(places.ravel(), minlength=resamples * size).reshape(resamples, size)
+
+    return Resamples(counts(queries), counts(subsets))
+
+
+def resampled_correlations(
+    predictions: np.ndarray, values: np.ndarray, subsets: np.ndarray
+) -> np.ndarray:
+    """Correlate ranks over resampled subsets.
+
+    Parameters
+    ----------
+    predictions
+        ``[Q, m]``, finite; or ``[K, Q, m]``, several against the same values.
+    values
+        ``[Q, m]``, finite.
+    subsets
+        How often each subset is drawn, ``[B, m]``; rows sum to m.
+
+    Returns
+    -------
+    numpy.ndarray
+        Spearman's correlations ``[B, Q]`` (``[K, B, Q]``); NaN where a side is constant.
+
+    Raises
+    ------
+    EvaluationError
+        When shapes do not fit each other, or a number is not finite.
+    """
+    subsets = finite_array("subsets", subsets, "resamples, subsets", {})
+    resamples, size = subsets.shape
+    values = finite_array("values", values, "queries, subsets", {"subsets": size})
+    sizes = {"subsets": size, "queries": len(values)}
+    several = np.ndim(predictions) == 3
+    matrices = [
+        finite_array("predictions", matrix, "queries, subsets", sizes)
+        for matrix in (predictions if several else [predictions])
+    ]
+    dtype = np.float32 if size**3 <= EXACT_IN_FLOAT32 else np.float64
+    counts: np.ndarray = subsets.astype(dtype)  # [B, m]
+    found = np.empty((len(matrices), resamples, len(values)))  # [K, B, Q]
+    for query, row in enumerate(values):
+        truth = _doubled_ranks(row, counts)  # [B, m]
+        weighted = truth * counts  # [B, m]
+        spread = np.einsum("bm,bm->b", truth, weighted).astype(np.float64)  # [B]
+        for place, matrix in enumerate(matrices):
+            ranks = _doubled_ranks(matrix[query], counts)  # [B, m]
+            covariance = np.einsum("bm,bm->b", ranks, weighted).astype(np.float64)  # [B]
+            own = np.einsum("bm,bm->b", ranks, ranks * counts).astype(np.float64)  # [B]
+            with np.errstate(invalid="ignore", divide="ignore"):
+                found[place, :, query] = np.where(
+                    (own > 0) & (spread > 0), covariance / np.sqrt(own * spread), np.nan
+                )
+    return found if several else found[0]
+
+
+def _doubled_ranks(row: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return twice the ranks of ``[m]`` in every resample ``[B, m]``, less their mean."""
+    signs = np.sign(row[None, :] - row[:, None])  # [m, m]: of x_i - x_j at [j, i]
+    ranks: np.ndarray = counts @ signs.astype(counts.dtype)  # [B, m]
+    return ranks
+
+
+def weighted_means(correlations: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Return the mean over drawn queries in every resample; those that have none are left out.
+
+    Parameters
+    ----------
+    correlations
+        ``[B, Q]``, or ``[Q]``, the same in every resample; NaN where there is none.
+    queries
+        How often each query is drawn, ``[B, Q]``.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[B]``; NaN where no drawn query has a correlation.
+    """
+    defined = ~np.isnan(correlations)
+    weights = queries * defined  # [B, Q]
+    total = weights.sum(axis=1)  # [B]
+    added = (weights * np.where(defined, correlations, 0.0)).sum(axis=1)  # [B]
+    return np.where(total > 0, added / np.maximum(total, 1), np.nan)
+
+
+def percentile_interval(resampled: np.ndarray) -> tuple[float, float]:
+    """Return the bounds that hold the middle 95 % of resampled numbers ``[B]``.
+
+    Raises
+    ------
+    EvaluationError
+        When none of them is a number.
+    """
+    defined = resampled[~np.isnan(resampled)]
+    if not len(defined):
+        raise EvaluationError("no resample has a mean: no query has a rank correlation")
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def intervals(correlations: np.ndarray, resampled: np.ndarray, resamples: Resamples) -> Intervals:
+    """Return the three intervals of a mean over queries.
+
+    Parameters
+    ----------
+    correlations
+        As they are, ``[Q]``.
+    resampled
+        With resampled subsets, ``[B, Q]``.
+    resamples
+        What was drawn.
+
+    Raises
+    ------
+    EvaluationError
+        When no query has a correlation.
+    """
+    once = np.ones_like(resamples.queries)  # [B, Q]
+    return Intervals(
+        two_way=percentile_interval(weighted_means(resampled, resamples.queries)),
+        queries=percentile_interval(weighted_means(correlations, resamples.queries)),
+        subsets=percentile_interval(weighted_means(resampled, once)),
+    )
+
+
+def paired_difference(
+    left: np.ndarray, right: np.ndarray, resamples: Resamples
+) -> tuple[float, float]:
+    """Return the two-way interval of the difference of two means, drawn together.
+
+    Parameters
+    ----------
+    left, right
+        With the same resampled subsets, ``[B, Q]``. Queries that one of them has no correlation for
+        are left out of both.
+    resamples
+        What was drawn.
+
+    Raises
+    ------
+    EvaluationError
+        When no query has a correlation on both sides.
+    """
+    return percentile_interval(weighted_means(left - right, resamples.queries))

@@ -1,0 +1,42 @@
+"""One field of what is shown of every example: what metrics know beside classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hessinf.data.display_field import display_field, fields_there
+from hessinf.evaluation.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from hessinf.data import Dataset
+
+
+def display_values(data: Dataset, field: str, what: str, advice: str) -> list[Any]:
+    """Return a field of every example.
+
+    Parameters
+    ----------
+    data
+        The examples.
+    field
+        As :func:`hessinf.data.display_field.display_field` takes it.
+    what
+        What an example is called: "training example".
+    advice
+        Which reader writes such a field.
+
+    Raises
+    ------
+    EvaluationError
+        When an example has no such field.
+    """
+    found = []
+    for place, example in enumerate(data):
+        try:
+            found.append(display_field(example.display, field))
+        except KeyError:
+            raise EvaluationError(
+                f'{what} {place} (id "{example.id}") shows no field "{field}"; '
+                f"{fields_there(example.display, field)}; {advice}"
+            ) from None
+    return found
