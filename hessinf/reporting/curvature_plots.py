@@ -1,0 +1,110 @@
+"""Plots of an analysis of curvature, as PNG and SVG: the same bytes each time.
+
+Colour maps are even in lightness and told apart by the colour-blind (cividis); lines have the
+colours of Okabe & Ito (2008) and styles of their own. matplotlib is imported when the first plot is
+drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hessinf.reporting.matrix_plots import draw_comparison, draw_inversion_errors, draw_matrix
+from hessinf.reporting.spectrum_plots import draw_spectra
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    import matplotlib
+    from matplotlib import figure
+else:
+    matplotlib = lazy_import("matplotlib")
+    figure = lazy_import("matplotlib.figure")
+
+Arrays = Mapping[str, Mapping[str, np.ndarray]]
+"""What each curvature's plots are drawn from, by its name."""
+
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "hessinf",  # ids that do not change from run to run
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "figure.dpi": 100.0,
+    "savefig.dpi": 150.0,
+}
+
+REFERENCE = "reference"
+
+
+def draw_analysis(analysis: Mapping[str, Any], arrays: Arrays, folder: Path) -> list[Path]:
+    """Draw everything of an analysis.
+
+    Parameters
+    ----------
+    analysis
+        What ``analysis.json`` says.
+    arrays
+        Pictures of matrices and their eigenvalues, or the nodes and weights of a spectral density.
+    folder
+        Where the files belong; made here.
+
+    Returns
+    -------
+    list of Path
+        The files, each as PNG and as SVG.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    described = {REFERENCE: analysis["reference"], **analysis["approximations"]}
+    titles = {name: title_of(name, found) for name, found in described.items()}
+    with _figure(folder / "spectra", written) as canvas:
+        draw_spectra(canvas, {titles[name]: arrays[name] for name in titles})
+    if analysis["mode"] != "dense":
+        return written
+    for name, found in described.items():
+        own = arrays[name]
+        with _figure(folder / f"matrix_{name}", written) as canvas:
+            draw_matrix(canvas, titles[name], own["picture"], analysis)
+        with _figure(folder / f"inversion_errors_{name}", written) as canvas:
+            draw_inversion_errors(
+                canvas,
+                titles[name],
+                found["whole"]["inversion_errors"],
+                analysis["dampings"],
+            )
+        if name != REFERENCE:
+            with _figure(folder / f"comparison_{name}", written) as canvas:
+                pictures = {
+                    titles[REFERENCE]: arrays[REFERENCE]["picture"],
+                    titles[name]: own["picture"],
+                    "difference": own["difference"],
+                }
+                residual = found["against_reference"]["whole"]["relative_residual"]
+                draw_comparison(canvas, pictures, analysis, residual)
+    return written
+
+
+def title_of(name: str, found: Mapping[str, Any]) -> str:
+    """Name a curvature in a plot: the reference by what it is."""
+    if name != REFERENCE:
+        return name
+    curvature = found["curvature"]
+    return f"{'hessian' if curvature == 'exact' else curvature} (reference)"
+
+
+@contextlib.contextmanager
+def _figure(path: Path, written: list[Path]) -> Iterator[Any]:
+    """Hand out a figure, and write it in both formats."""
+    with matplotlib.rc_context(STYLE):
+        canvas: Any = figure.Figure(layout="constrained")
+        yield canvas
+        # Once for both formats: it takes longer than drawing.
+        canvas.get_layout_engine().execute(canvas)
+        canvas.set_layout_engine("none")
+        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+            file = path.with_name(path.name + suffix)
+            canvas.savefig(file, metadata=metadata)
+            written.append(file)
