@@ -1,6 +1,9 @@
 """The command line: one file a subcommand, each thin over a Python function."""
 
+from hessinf.commands.analyze import Analyze
+from hessinf.commands.compare import Compare
 from hessinf.commands.describe import Describe
+from hessinf.commands.evaluate import Evaluate
 from hessinf.commands.interpret import Interpret
 from hessinf.commands.list_names import ListNames
 from hessinf.commands.schema import Schema
@@ -10,7 +13,10 @@ from hessinf.commands.train import Train
 from hessinf.commands.validate import Validate
 
 __all__ = [
+    "Analyze",
+    "Compare",
     "Describe",
+    "Evaluate",
     "Interpret",
     "ListNames",
     "Schema",

@@ -7,7 +7,16 @@ import importlib
 from hessinf.registry import ConfigError, Registrable
 from hessinf.registry.suggestions import did_you_mean
 
-ROOMS = ("data", "models", "training", "execution", "curvature", "interpreters", "commands")
+ROOMS = (
+    "data",
+    "models",
+    "training",
+    "execution",
+    "curvature",
+    "interpreters",
+    "evaluation",
+    "commands",
+)
 """The rooms that register names."""
 
 

@@ -15,9 +15,14 @@ else:
     run_config = lazy_import("hessinf.commands.run_config")
 
 
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare CONFIG and everything that changes what it says."""
-    parser.add_argument("config", metavar="CONFIG", help="a Jsonnet or JSON file")
+def add_config_arguments(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Declare CONFIG, or several of them, and everything that changes what they say."""
+    if several:
+        parser.add_argument(
+            "configs", metavar="CONFIG", nargs="+", help="a Jsonnet or JSON file (one or more)"
+        )
+    else:
+        parser.add_argument("config", metavar="CONFIG", help="a Jsonnet or JSON file")
     group = parser.add_argument_group("what the config says")
     group.add_argument(
         "-o",
@@ -92,6 +97,15 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_run_config(arguments: argparse.Namespace) -> run_config.CheckedConfig:
     """Read, override and check the config that the arguments name."""
+    return _load(arguments, arguments.config)
+
+
+def load_run_configs(arguments: argparse.Namespace) -> list[run_config.CheckedConfig]:
+    """Read and check all configs that the arguments name; overrides hold for each."""
+    return [_load(arguments, config) for config in arguments.configs]
+
+
+def _load(arguments: argparse.Namespace, config: str) -> run_config.CheckedConfig:
     for folder in arguments.library_paths:
         if not os.path.isdir(folder):
             raise ConfigError(f'-J: there is no directory "{folder}"')
@@ -106,7 +120,7 @@ def load_run_config(arguments: argparse.Namespace) -> run_config.CheckedConfig:
     if getattr(arguments, "device", None) is not None:
         settings.append(f"device={arguments.device}")
     return run_config.load_checked_config(
-        arguments.config, options, overrides=arguments.overrides, settings=settings
+        config, options, overrides=arguments.overrides, settings=settings
     )
 
 

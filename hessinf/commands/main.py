@@ -29,9 +29,20 @@ from hessinf.registry import docstring, import_plugins
 from hessinf.registry.plugins import import_installed_plugins, import_listed_plugins
 from hessinf.registry.suggestions import did_you_mean
 
-ORDER = ("interpret", "train", "self-influence", "list", "describe", "validate", "schema")
+ORDER = (
+    "interpret",
+    "train",
+    "self-influence",
+    "evaluate",
+    "analyze",
+    "compare",
+    "list",
+    "describe",
+    "validate",
+    "schema",
+)
 
-RUNS = ("interpret", "train", "self-influence")
+RUNS = ("interpret", "train", "self-influence", "evaluate", "analyze", "compare")
 """The commands that go on with -r."""
 
 LIBRARIES = ("torch", "numpy", "sklearn", "safetensors", "pyarrow", "zarr")

@@ -180,8 +180,7 @@ def model_facts(archive: Path, sources: list[str]) -> dict[str, Any]:
     sources
         Files of weights, and archives, that the model was made from.
     """
-    files = [Path(source) for source in sources]
-    files = [file / "weights.safetensors" if file.is_dir() else file for file in files]
+    files = [checkpoint.checkpoint_weights(source) for source in sources]
     return {
         "sha256": _sha256(archive / "weights.safetensors"),
         "loaded": {str(file): _sha256(file) for file in files},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +39,7 @@ from hessinf.models import (
 )
 from hessinf.registry import ConfigError, Problem
 from hessinf.runtime.files import write_json_atomically
+from hessinf.runtime.finite_json import finite_json
 
 logger = logging.getLogger(__name__)
 
@@ -227,21 +227,26 @@ def train_or_load(
         )
     else:
         training = dict(getattr(model, "training", {}))
-    resolved = checked.resolved()
     save_archive(
         archive,
-        config={
-            "model": resolved["model"],
-            "sizes": model.sizes,
-            "objective": resolved["objective"],
-            "dataset_reader": resolved["dataset_reader"],
-            "dataset_reader_state": config.dataset_reader.state(),
-        },
+        config=archive_config(config, checked, model),
         module=module,
         training=training,
     )
     note_model(folder, config.model.spec or {})
     return module, training
+
+
+def archive_config(config: RunConfig, checked: CheckedConfig, model: Model) -> dict[str, Any]:
+    """Say how to build a model again, and what its inputs and outputs mean."""
+    resolved = checked.resolved()
+    return {
+        "model": resolved["model"],
+        "sizes": model.sizes,
+        "objective": resolved["objective"],
+        "dataset_reader": resolved["dataset_reader"],
+        "dataset_reader_state": config.dataset_reader.state(),
+    }
 
 
 def _count_examples(stage: Stage | None, examples: int | None) -> None:
@@ -257,27 +262,43 @@ def make_interpreter(
     device: torch.device,
 ) -> InfluenceInterpreter:
     """Make the interpreter that the config describes."""
-    overriding: dict[str, Any] = {}
-    batch_size = config.data_loader.batch_size
-    if batch_size != "auto":
-        overriding["batch_size"] = batch_size
     interpreter: InfluenceInterpreter = config.interpreter.construct(
         model=module,
         train_data=data.train,
         objective=config.objective,
         measurement=config.measurement,
-        weight_decay=_trained_with(
-            "weight_decay", config.weight_decay, training.get("weight_decay"), 0.0
-        ),
-        training_reduction=_trained_with(
-            "training_reduction", config.training_reduction, training.get("reduction"), "mean"
-        ),
+        **trained_with(config, training),
         device=device,
         executor=config.executor,
         seed=config.seed,
-        **overriding,
+        **config.data_loader.arguments(),
     )
     return interpreter
+
+
+def trained_with(config: RunConfig, training: dict[str, Any]) -> dict[str, Any]:
+    """Return what a model was trained with, as arguments of interpreters.
+
+    Parameters
+    ----------
+    config
+        What the user says.
+    training
+        The record of training, which goes first; empty where nobody kept one.
+
+    Raises
+    ------
+    ConfigError
+        When they contradict each other.
+    """
+    return {
+        "weight_decay": _trained_with(
+            "weight_decay", config.weight_decay, training.get("weight_decay"), 0.0
+        ),
+        "training_reduction": _trained_with(
+            "training_reduction", config.training_reduction, training.get("reduction"), "mean"
+        ),
+    }
 
 
 def _trained_with(key: str, said: Any, recorded: Any, default: Any) -> Any:
@@ -374,15 +395,4 @@ def metrics_of_failure(folder: Path, stages: Stages) -> Iterator[None]:
 def write_metrics(folder: Path, stages: Stages, metrics: dict[str, Any], *, complete: bool) -> None:
     """Write ``metrics.json``; ``complete`` marks a finished run."""
     content = {"complete": complete, **metrics, "stages": stages.to_json()}
-    write_json_atomically(folder / METRICS, _finite(content))
-
-
-def _finite(value: Any) -> Any:
-    """Return JSON in which what is not finite is a text: "nan", "inf"."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+    write_json_atomically(folder / METRICS, finite_json(content))

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from hessinf.data import DatasetReader
+from hessinf.evaluation.analysis_config import AnalysisConfig
+from hessinf.evaluation.evaluation_config import EvaluationConfig
 from hessinf.execution import Executor
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.interpreters.groups import GroupsConfig
@@ -55,6 +57,10 @@ class DataLoader:
 
     batch_size: Annotated[int, AtLeast(1)] | Literal["auto"] = "auto"
 
+    def arguments(self) -> dict[str, Any]:
+        """Return what is said here as arguments of interpreters."""
+        return {} if self.batch_size == "auto" else {"batch_size": self.batch_size}
+
 
 @dataclass
 class RunConfig:
@@ -98,6 +104,10 @@ class RunConfig:
         "row.sex"}, {"id_pattern": "^([a-z]+)-"}, or training indices by name or as lists.
     scores
         "zarr" keeps the whole Q × N matrix of scores beside the results; null keeps the top_k only.
+    evaluation
+        How `hessinf evaluate` judges the interpreter: metrics, and further rows beside it.
+    analysis
+        Which curvatures `hessinf analyze` compares, and how.
     seed
         The seed of everything random.
     device
@@ -127,6 +137,8 @@ class RunConfig:
     top_k: Annotated[int, AtLeast(1)] = 10
     groups: GroupsConfig | None = None
     scores: Literal["zarr"] | None = None
+    evaluation: EvaluationConfig | None = None
+    analysis: AnalysisConfig | None = None
     seed: Annotated[int, AtLeast(0), AtMost(2**64 - 1)] = 0
     device: Annotated[str, Matches(r"auto|cpu|cuda(:\d+)?", DEVICES)] = "auto"
     cuda_device: Annotated[int, AtLeast(-1)] | None = None
@@ -152,6 +164,8 @@ class RunConfig:
                 "trainer",
                 "the model comes from an archive, trained already; leave this out",
             )
+        if self.evaluation is not None:
+            yield from self.evaluation.check_own_row(str((self.interpreter.spec or {}).get("type")))
         said, also_said = (
             self.data_loader.batch_size,
             (self.interpreter.spec or {}).get("batch_size", "auto"),
@@ -223,6 +237,17 @@ def load_checked_config(
     """
     config = load_config(path, options, overrides=overrides, settings=settings)
     _import_included(config)
+    return checked_config(config)
+
+
+def checked_config(config: Config) -> CheckedConfig:
+    """Check all of a config whose plugins are imported.
+
+    Raises
+    ------
+    ConfigError
+        With every problem at once.
+    """
     data = {**DEFAULT_OBJECTS, **config.data}
     # The keys in the order in which the fields are documented, whatever Jsonnet's own order.
     order = {name: place for place, name in enumerate(RunConfig.__dataclass_fields__)}

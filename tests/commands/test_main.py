@@ -14,7 +14,18 @@ from hessinf.commands.subcommand import Subcommand
 
 ROOT = Path(__file__).resolve().parents[2]
 
-COMMANDS = ("interpret", "train", "self-influence", "list", "describe", "validate", "schema")
+COMMANDS = (
+    "interpret",
+    "train",
+    "self-influence",
+    "evaluate",
+    "analyze",
+    "compare",
+    "list",
+    "describe",
+    "validate",
+    "schema",
+)
 
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "pyarrow", "tqdm", "zarr", "safetensors")
 
@@ -93,11 +104,9 @@ class TestHelp:
 
 WRONG = {
     "intrepret a.jsonnet -s out": 'there is no command "intrepret"; did you mean "interpret"?\n'
-    "  commands: interpret, train, self-influence, list, describe, validate, schema\n"
+    f"  commands: {', '.join(COMMANDS)}\n"
     "try: hessinf --help",
-    "foo": 'there is no command "foo"\n'
-    "  commands: interpret, train, self-influence, list, describe, validate, schema\n"
-    "try: hessinf --help",
+    "foo": f'there is no command "foo"\n  commands: {", ".join(COMMANDS)}\ntry: hessinf --help',
     "--verison": 'there is no option "--verison"; did you mean "--version"?\ntry: hessinf --help',
     "interpret": "the following arguments are required: CONFIG, -s/--serialization-dir\n"
     "try: hessinf interpret --help",
