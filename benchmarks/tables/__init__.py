@@ -1,0 +1,1 @@
+"""The headline tables: each made again by one command, from a config that is committed."""
