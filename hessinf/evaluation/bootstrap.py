@@ -3,6 +3,8 @@
 Queries and subsets are both samples. Resampling both, each with replacement and independently of
 the other (the pigeonhole bootstrap, Owen 2007), gives an interval for other queries *and* other
 subsets; it is the one to quote. Intervals are percentiles (Efron 1979) of the resampled means.
+A resample has subsets several times, which are tied on both sides and lower rank correlations, the
+more the nearer they are to 1; so resampled means are moved to where the mean itself is.
 
 Resampling subsets changes ranks. A resample is a vector of counts ``c`` over the ``m`` subsets, and
 the ranks in it, less their mean, are ``½ Σ_j c_j sign(x_i - x_j)``: one product of matrices for all
@@ -17,6 +19,7 @@ import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
 from hessinf.evaluation.errors import EvaluationError
+from hessinf.evaluation.lds import mean_of_defined
 
 CONFIDENCE = 0.95
 """What share of resamples an interval holds."""
@@ -198,20 +201,31 @@ def intervals(correlations: np.ndarray, resampled: np.ndarray, resamples: Resamp
         When no query has a correlation.
     """
     once = np.ones_like(resamples.queries)  # [B, Q]
+    value = mean_of_defined(correlations)
     return Intervals(
-        two_way=percentile_interval(weighted_means(resampled, resamples.queries)),
+        two_way=percentile_interval(
+            without_bias(value, weighted_means(resampled, resamples.queries))
+        ),
         queries=percentile_interval(weighted_means(correlations, resamples.queries)),
-        subsets=percentile_interval(weighted_means(resampled, once)),
+        subsets=percentile_interval(without_bias(value, weighted_means(resampled, once))),
     )
 
 
+def without_bias(value: float, resampled: np.ndarray) -> np.ndarray:
+    """Move resampled means ``[B]`` to where the mean of the sample itself is."""
+    moved: np.ndarray = resampled + (value - mean_of_defined(resampled))  # [B]
+    return moved
+
+
 def paired_difference(
-    left: np.ndarray, right: np.ndarray, resamples: Resamples
+    difference: float, left: np.ndarray, right: np.ndarray, resamples: Resamples
 ) -> tuple[float, float]:
     """Return the two-way interval of the difference of two means, drawn together.
 
     Parameters
     ----------
+    difference
+        Of the means themselves.
     left, right
         With the same resampled subsets, ``[B, Q]``. Queries that one of them has no correlation for
         are left out of both.
@@ -223,4 +237,5 @@ def paired_difference(
     EvaluationError
         When no query has a correlation on both sides.
     """
-    return percentile_interval(weighted_means(left - right, resamples.queries))
+    resampled = weighted_means(left - right, resamples.queries)  # [B]
+    return percentile_interval(without_bias(difference, resampled))

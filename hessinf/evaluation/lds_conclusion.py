@@ -62,7 +62,9 @@ def _comparisons(
         if np.isnan(differences).all():
             continue
         difference = float(np.nanmean(differences))
-        low, high = paired_difference(left[resampled], right[resampled], truth.resamples)
+        low, high = paired_difference(
+            difference, left[resampled], right[resampled], truth.resamples
+        )
         if difference < 0:
             one, other, difference, low, high = other, one, -difference, -high, -low
         yield {

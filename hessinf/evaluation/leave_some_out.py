@@ -135,7 +135,7 @@ class LeaveSomeOut(Metric):
             )
             resampled = bootstrap.resampled_correlations(sums, values, resamples.subsets)
             value = lds.mean_of_defined(correlations)
-            means = _without_bias(
+            means = bootstrap.without_bias(
                 value, bootstrap.weighted_means(resampled, resamples.queries)
             )  # [B]
             predicted = removals.subset_changes_from_scores(scores, one.masks, reduction)
@@ -173,13 +173,3 @@ class LeaveSomeOut(Metric):
     ) -> Conclusion:
         """Compare neighbours in the order of their values."""
         return Conclusion(paired_rows.neighbours(judgements))
-
-
-def _without_bias(value: float, resampled: np.ndarray) -> np.ndarray:
-    """Move resampled values ``[B]`` to where the value is.
-
-    A resample has subsets several times. Their ranks are tied on both sides, which lowers rank
-    correlations near 1 by more than the interval is wide.
-    """
-    moved: np.ndarray = resampled + (value - resampled.mean())  # [B]
-    return moved

@@ -165,6 +165,18 @@ class TestIntervals:
         assert low < once.mean() < high
         assert abs((low + high) / 2 - once.mean()) > 0.02
 
+    def test_holds_values_near_one(self) -> None:
+        # Subsets that are drawn twice are tied, which lowers correlations near 1 by more than the
+        # interval is wide.
+        predictions, values = rows(23, queries=60, subsets=100, noise=0.05)
+        drawn = draw_resamples(queries=60, subsets=100, resamples=1000, seed=0)
+        once = spearman(predictions, values)
+        resampled = resampled_correlations(predictions, values, drawn.subsets)
+        assert np.quantile(resampled.mean(axis=1), 0.975) < once.mean()
+        found = intervals(once, resampled, drawn)
+        for low, high in (found.two_way, found.subsets):
+            assert low < once.mean() < high
+
     def test_interval_over_queries_is_that_of_the_textbook(self) -> None:
         once = np.random.default_rng(22).normal(0.4, 0.1, 200)
         drawn = draw_resamples(queries=200, subsets=3, resamples=4000, seed=0)
@@ -216,17 +228,20 @@ class TestPairedDifference:
 
     def test_a_row_does_not_differ_from_itself(self) -> None:
         resampled = self.resampled(*rows(30, queries=40, subsets=60))
-        assert paired_difference(resampled, resampled, self.drawn) == (0.0, 0.0)
+        assert paired_difference(0.0, resampled, resampled, self.drawn) == (0.0, 0.0)
 
     def test_pairs_show_small_differences_that_intervals_of_rows_hide(self) -> None:
         predictions, values = rows(31, queries=40, subsets=60)
         worse = predictions + 0.6 * np.random.default_rng(1).normal(size=predictions.shape)
         left, right = self.resampled(predictions, values), self.resampled(worse, values)
-        low, high = paired_difference(left, right, self.drawn)
-        assert 0 < low < high
-        assert paired_difference(right, left, self.drawn) == (-high, -low)
-        one = intervals(spearman(predictions, values), left, self.drawn).two_way
-        other = intervals(spearman(worse, values), right, self.drawn).two_way
+        once = spearman(predictions, values), spearman(worse, values)
+        difference = float((once[0] - once[1]).mean())
+        low, high = paired_difference(difference, left, right, self.drawn)
+        assert 0 < low < difference < high
+        turned = paired_difference(-difference, right, left, self.drawn)
+        assert turned == (pytest.approx(-high), pytest.approx(-low))
+        one = intervals(once[0], left, self.drawn).two_way
+        other = intervals(once[1], right, self.drawn).two_way
         assert one[0] < other[1]  # they overlap
         assert high - low < 0.7 * (one[1] - one[0])
 
@@ -234,5 +249,5 @@ class TestPairedDifference:
         left = np.array([[0.5, np.nan, 0.7]] * 4)
         right = np.array([[0.4, 0.9, 0.6]] * 4)
         drawn = Resamples(np.ones((4, 3), dtype=int), np.ones((4, 2), dtype=int))
-        low, high = paired_difference(left, right, drawn)
+        low, high = paired_difference(0.1, left, right, drawn)
         assert (low, high) == (pytest.approx(0.1), pytest.approx(0.1))
