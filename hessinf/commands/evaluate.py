@@ -54,10 +54,10 @@ class Evaluate(Subcommand):
             "--scores",
             action="append",
             default=[],
-            metavar="NAME=FILE",
+            metavar="[NAME=]FILE",
             help="judge scores of other origin too: a .npy file [queries, training examples], or "
             'the directory of a run with "scores": "zarr"; :transposed and :negated behind it '
-            "say how they lie there (repeatable)",
+            "say how they lie there; without NAME the row is called as the file (repeatable)",
         )
         parser.add_argument(
             "--json", action="store_true", help="print DIR/evaluation.json instead of tables"

@@ -1,9 +1,10 @@
-"""``--scores NAME=FILE``: scores of other origin, put into the config."""
+"""``--scores [NAME=]FILE``: scores of other origin, put into the config."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hessinf.commands.run_config import CheckedConfig, checked_config
@@ -25,7 +26,7 @@ def with_scores(checked: CheckedConfig, given: Iterable[str]) -> CheckedConfig:
     Raises
     ------
     ConfigError
-        When one is not NAME=FILE, or the name is taken.
+        When one is no file, or the name is taken.
     """
     files = [_parse(text) for text in given]
     if not files:
@@ -43,13 +44,17 @@ def with_scores(checked: CheckedConfig, given: Iterable[str]) -> CheckedConfig:
 
 def _parse(text: str) -> tuple[str, dict[str, Any]]:
     name, separator, path = text.partition("=")
+    if not separator:
+        path = text
     said = set()
     while path.rpartition(":")[2] in ORIENTATIONS:
         path, _, word = path.rpartition(":")
         said.add(word)
-    if not separator or not name or not path:
+    if not separator:
+        name = Path(path).stem
+    if not name or not path:
         raise ConfigError(
-            "--scores expects NAME=FILE, such as theirs=scores.npy or "
+            "--scores expects FILE or NAME=FILE, such as theirs=scores.npy or "
             f'theirs=scores.npy:transposed, found "{text}"'
         )
     return name, {"path": path, **{word: word in said for word in ORIENTATIONS}}

@@ -147,6 +147,12 @@ class TestScoresOfTheCommandLine:
         assert evaluation is not None
         assert list(evaluation.metrics) == ["lds"]
 
+    def test_without_a_name_the_row_is_called_as_the_file(self, config: Any) -> None:
+        found = with_scores(load_checked_config(config(None)), ["a/theirs.npy:transposed"])
+        assert found.resolved()["evaluation"]["scores"] == {
+            "theirs": {"path": "a/theirs.npy", "transposed": True, "negated": False}
+        }
+
     def test_none_leave_it_as_it_is(self, config: Any) -> None:
         checked = load_checked_config(config(None))
         assert with_scores(checked, []) is checked
@@ -157,10 +163,10 @@ class TestScoresOfTheCommandLine:
             *(
                 (
                     text,
-                    "--scores expects NAME=FILE, such as theirs=scores.npy or "
+                    "--scores expects FILE or NAME=FILE, such as theirs=scores.npy or "
                     f'theirs=scores.npy:transposed, found "{text}"',
                 )
-                for text in ("a.npy", "=a.npy", "a=", "a=:negated")
+                for text in ("", "=a.npy", "a=", "a=:negated", ":negated")
             ),
             ("mine=x.npy", '--scores: there are two rows "mine"; rename one'),
         ],
