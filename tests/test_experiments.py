@@ -46,6 +46,11 @@ def test_the_defaults_are_those_of_the_original(name):
     assert config["interpreter"]["damping"] == 1e-4
 
 
+def test_the_value_of_the_table_is_that_of_halves():
+    assert resolved("lds")["evaluation"]["metrics"]["lds"]["alphas"] == [0.5, 0.3, 0.7, 0.9]
+    assert "(`[0.5, 0.3, 0.7, 0.9]`; the first gives the value of the table)" in PAGE
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize(
     ("dataset", "reader", "objective"),

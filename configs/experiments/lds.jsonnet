@@ -19,7 +19,7 @@ function(
   damping=1e-4,
   inversion='eigen',
   eps=1e-6,
-  alphas=[0.3, 0.5, 0.7, 0.9],
+  alphas=[0.5, 0.3, 0.7, 0.9],
   subsets=100,
   repeats=1,
   rows=['GGN', 'block-GGN', 'KFAC', 'EKFAC', 'diagonal'],

@@ -39,7 +39,8 @@ def summarize_analysis(folder: Path, *, was_complete: bool) -> str:
     analysis = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     lines = [
-        f"curvature of {analysis['parameters']:,} parameters in {len(analysis['blocks'])} blocks, "
+        f"curvature of {_counted(analysis['parameters'], 'parameter')} in "
+        f"{_counted(len(analysis['blocks']), 'block')}, "
         f"{analysis['mode']}: {'finished before' if was_complete else 'finished'}",
         *_training(metrics.get("training") or {}),
         "",
@@ -52,6 +53,10 @@ def summarize_analysis(folder: Path, *, was_complete: bool) -> str:
     lines += ["", f"results in {folder}:"]
     lines += [f"  {name:<14} {text}" for name, text in FILES.items() if (folder / name).exists()]
     return "\n".join(lines)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("s" if number != 1 else "")
 
 
 def _training(training: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ from hessinf.commands.evaluation_setup import (
     FURTHER_MODELS,
     build_problem,
     check_methods,
+    check_metrics,
     methods,
+    untrained_problem,
 )
 from hessinf.commands.run import (
     archive_config,
+    check_before_training,
     choose_device,
     make_model,
     metrics_of_failure,
@@ -75,7 +79,7 @@ def evaluate(
     settings = config.evaluation or EvaluationConfig()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
-    if target.resuming and is_complete(target.path, COMMAND) and (target.path / RESULTS).exists():
+    if target.resuming and is_complete(target.path, COMMAND) and _readable(target.path / RESULTS):
         return FinishedEvaluation(target.path, was_complete=True)
     device = choose_device(config)
     stages = Stages()
@@ -88,7 +92,12 @@ def evaluate(
         given = {
             name: read_scores(name, file, shape) for name, file in settings.score_files().items()
         }
+        check_before_training(config, data, device)
         check_methods(config, settings, data, device)
+        check_metrics(
+            settings,
+            untrained_problem(config, checked, data, target.path, device, settings=settings),
+        )
     with (
         run_directory(target, checked, config, data, device) as folder,
         metrics_of_failure(folder, stages),
@@ -117,6 +126,14 @@ def evaluate(
         write_json_atomically(folder / RESULTS, found)
         write_metrics(folder, stages, _metrics(found), complete=True)
     return FinishedEvaluation(target.path, was_complete=False)
+
+
+def _readable(results: Path) -> bool:
+    """Whether results are there; where somebody has broken them, they are made again."""
+    try:
+        return isinstance(json.loads(results.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def _metrics(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from hessinf.commands.run import (
 from hessinf.commands.run_config import CheckedConfig, RunConfig
 from hessinf.commands.stages import Stages
 from hessinf.errors import HessinfError
+from hessinf.evaluation import evaluation
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.evaluation_config import EvaluationConfig
 from hessinf.evaluation.problem import Problem, ScoreModel
@@ -29,7 +30,7 @@ from hessinf.evaluation.score_models import further_seeds, train_score_models
 from hessinf.evaluation.truth_store import TruthStore
 from hessinf.evaluation.warm_starts import warn_of_warm_starts
 from hessinf.interpreters import InfluenceInterpreter
-from hessinf.models import Model
+from hessinf.models import ArchiveModel, Model
 from hessinf.registry import ConfigError, Lazy
 from hessinf.registry import Problem as ConfigProblem
 from hessinf.runtime.files import remove_unfinished
@@ -75,36 +76,20 @@ def build_problem(
         When queries are training data, or further models cannot be trained.
     """
     settings = settings or config.evaluation or EvaluationConfig()
-    if data.test is None:
-        raise ValueError("data without queries: read them with test=True")
-    overlap = overlap_warning(data.train, data.test)  # before a long training
+    problem = untrained_problem(config, checked, data, folder, device, settings=settings)
     for place in (GROUND_TRUTH, FURTHER_MODELS):
         if (folder / place).exists():
             remove_unfinished(folder / place)
     measure = stages.stage if stages is not None else _not_measured
     with measure("model"):
         module, training = train_or_load(config, checked, data, folder, device)
-    model = make_model(config, data)
-
-    def make_module(seed: int) -> torch.nn.Module:
-        return _untrained(config, model, seed).module
-
     models: tuple[ScoreModel, ...] = (ScoreModel(module.eval(), training, config.seed),)
     if settings.models > 1:
-        if config.trainer is None or model.weights is not None:
-            raise ConfigError(
-                [
-                    ConfigProblem(
-                        "evaluation.models",
-                        f"{settings.models} models need a trainer, and a model with random initial "
-                        "weights: the further ones are trained with other seeds",
-                    )
-                ]
-            )
+        trainer = problem.require_trainer("evaluation.models")
         with measure("further models"):
             models += train_score_models(
-                config.trainer,
-                make_module,
+                trainer,
+                problem.make_module,
                 data.train,
                 config.objective,
                 further_seeds(config.seed, settings.models - 1),
@@ -112,9 +97,67 @@ def build_problem(
                 memory_limit=settings.memory_limit,
                 validation=data.validation,
                 folder=folder / FURTHER_MODELS,
-                archive_config=archive_config(config, checked, model),
+                archive_config=archive_config(config, checked, make_model(config, data)),
             )
+    problem = replace(problem, models=models, **trained_with(config, training))
+    warn_of_warm_starts(problem)
+    return problem
+
+
+def untrained_problem(
+    config: RunConfig,
+    checked: CheckedConfig,
+    data: RunData,
+    folder: Path,
+    device: torch.device,
+    *,
+    settings: EvaluationConfig,
+) -> Problem:
+    """Say what attributions are judged on, as far as it is known before a model is trained.
+
+    Parameters
+    ----------
+    config, checked, data, folder, device, settings
+        As for :func:`build_problem`; nothing is written.
+
+    Returns
+    -------
+    Problem
+        Without models.
+
+    Raises
+    ------
+    HessinfError
+        When queries are training data, or further models cannot be trained.
+    """
+    if data.test is None:
+        raise ValueError("data without queries: read them with test=True")
+    overlap = overlap_warning(data.train, data.test)
+    model = make_model(config, data)
+    if settings.models > 1 and (config.trainer is None or model.weights is not None):
+        raise ConfigError(
+            [
+                ConfigProblem(
+                    "evaluation.models",
+                    f"{settings.models} models need a trainer, and a model with random initial "
+                    "weights: the further ones are trained with other seeds",
+                )
+            ]
+        )
+
+    def make_module(seed: int) -> torch.nn.Module:
+        return _untrained(config, model, seed).module
+
+    store = TruthStore(settings.ground_truth or folder / GROUND_TRUTH)
+    if settings.ground_truth:
+        try:
+            store.require_place()
+        except EvaluationError as error:
+            raise EvaluationError(f"evaluation.ground_truth: {error}") from error
     resolved = checked.resolved()
+    training = dict(getattr(model, "training", {}))
+    if config.trainer is not None:
+        training |= {"weight_decay": config.trainer.weight_decay}
     arguments = trained_with(config, training)
     problem = Problem(
         train=data.train,
@@ -123,7 +166,7 @@ def build_problem(
         measurement=config.measurement,
         trainer=config.trainer,
         make_module=make_module,
-        models=models,
+        models=(),
         weight_decay=arguments["weight_decay"],
         training_reduction=arguments["training_reduction"],
         recipe={
@@ -135,7 +178,7 @@ def build_problem(
             if data.validation is None or config.trainer is None
             else data.validation.fingerprint(),
         },
-        store=TruthStore(settings.ground_truth or folder / GROUND_TRUTH),
+        store=store,
         seed=config.seed,
         device=device,
         memory_limit=settings.memory_limit,
@@ -145,7 +188,6 @@ def build_problem(
     )
     if overlap is not None:
         problem.warn(overlap)
-    warn_of_warm_starts(problem)
     return problem
 
 
@@ -176,6 +218,28 @@ def check_methods(
             raise EvaluationError(f"evaluation.methods.{name}: {error}") from error
 
 
+def check_metrics(settings: EvaluationConfig, problem: Problem) -> None:
+    """Find metrics that would refuse the problem after a long training.
+
+    Parameters
+    ----------
+    settings
+        Which metrics there are.
+    problem
+        What :func:`untrained_problem` returned.
+
+    Raises
+    ------
+    EvaluationError
+        With the name that the metric has in the config.
+    """
+    for name, metric in settings.metrics.items():
+        try:
+            evaluation.check_metrics({name: metric}, problem)
+        except HessinfError as error:
+            raise EvaluationError(f"evaluation.metrics.{name}: {error}") from error
+
+
 def own_row(config: RunConfig) -> str:
     """Return the name of the row of the config's own interpreter."""
     return str((config.interpreter.spec or {})["type"])
@@ -202,6 +266,8 @@ def _untrained(config: RunConfig, model: Model, seed: int) -> Model:
 
 def _warm_start(model: Model) -> str:
     """Say why models that are made anew would know training data; empty where they would not."""
+    if isinstance(model, ArchiveModel):
+        return '"model" is an archive, whose weights each of them has; name an untrained model'
     if model.weights is None:
         return ""
     return (

@@ -18,12 +18,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import NoReturn
 
 import hessinf.commands  # noqa: F401 (registers the commands)
 from hessinf.commands.full_disk import NO_SPACE
 from hessinf.commands.subcommand import Subcommand
+from hessinf.commands.unexpected_errors import unexpected
 from hessinf.errors import HessinfError
 from hessinf.registry import docstring, import_plugins
 from hessinf.registry.plugins import import_installed_plugins, import_listed_plugins
@@ -44,9 +45,6 @@ ORDER = (
 
 RUNS = ("interpret", "train", "self-influence", "evaluate", "analyze", "compare")
 """The commands that go on with -r."""
-
-LIBRARIES = ("torch", "numpy", "sklearn", "safetensors", "pyarrow", "zarr")
-"""An unexpected error is shown with the line that called these, not with one inside them."""
 
 INTERRUPTED = 130
 
@@ -116,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno in NO_SPACE:
             print(f"cannot write the output: {error.strerror}; free some space", file=sys.stderr)
             return 1
-        print(f"{_unexpected(error)}; --debug shows the traceback", file=sys.stderr)
+        print(f"{unexpected(error)}; --debug shows the traceback", file=sys.stderr)
         return 1
 
 
@@ -311,21 +309,3 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
     raise Terminated
-
-
-def _unexpected(error: Exception) -> str:
-    """Describe an error that nobody foresaw: in a plugin, more often than not."""
-    text = str(error).strip().partition("\n")[0]
-    name = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return f"unexpected error: {name} ({_place(error.__traceback__)})"
-
-
-def _place(step: TracebackType | None) -> str:
-    """Return file and line of the innermost frame that is no library's."""
-    place = "no place known"
-    while step is not None:
-        package = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in sys.stdlib_module_names and package not in LIBRARIES:
-            place = f"{step.tb_frame.f_code.co_filename}:{step.tb_lineno}"
-        step = step.tb_next
-    return place

@@ -2,7 +2,7 @@
 
 ``python -m hessinf.commands.row_cost FOLDER ROW [PLUGIN ...]`` scores with the model, the data and
 the method that the run in FOLDER names, keeps the scores there, and prints one line of JSON:
-``{"cost": ...}`` or ``{"error": ...}``.
+``{"cost": ...}`` or ``{"error": ..., "traceback": ...}``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from hessinf.commands.evaluation_setup import build_problem, methods
 from hessinf.commands.run import choose_device, read_data
 from hessinf.commands.run_config import load_checked_config
 from hessinf.commands.run_directory import CONFIG
+from hessinf.commands.unexpected_errors import unexpected
 from hessinf.errors import HessinfError
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.evaluation_config import EvaluationConfig
@@ -35,7 +37,11 @@ from hessinf.runtime.peak_memory import peak_memory
 ATTRIBUTIONS = "attributions"
 COST = "cost.json"
 
-ERROR = "error"
+ERROR, TRACEBACK = "error", "traceback"
+
+
+class RowProcessError(Exception):
+    """What happened in the process of a row: its message is the traceback there."""
 
 
 def measured_cost(folder: Path, row: str) -> dict[str, Any]:
@@ -95,7 +101,7 @@ def _in_own_process(folder: Path, row: str) -> dict[str, Any]:
             f"{process.returncode} and no result; was there too little memory? Go on with -r"
         ) from None
     if ERROR in answer:
-        raise EvaluationError(answer[ERROR])
+        raise EvaluationError(answer[ERROR]) from RowProcessError(answer[TRACEBACK])
     cost: dict[str, Any] = answer["cost"]
     return cost
 
@@ -135,7 +141,10 @@ def main(arguments: Sequence[str]) -> int:
         import_plugins(plugins)
         answer: dict[str, Any] = {"cost": cost_here(Path(folder), row)}
     except HessinfError as error:
-        answer = {ERROR: str(error)}
+        answer = {ERROR: str(error), TRACEBACK: traceback.format_exc()}
+    except Exception as error:  # whatever a plugin, PyTorch or the disk may raise
+        text = f'"{row}": {unexpected(error)}; --debug shows the traceback'
+        answer = {ERROR: text, TRACEBACK: traceback.format_exc()}
     print(json.dumps(answer), flush=True)
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hessinf.errors import HessinfError
+from hessinf.runtime.file_lock import is_open_at
 from hessinf.runtime.files import (
     RETIRED_SUFFIX,
     UNFINISHED_SUFFIX,
@@ -246,22 +247,15 @@ def _hold(folder: Path) -> Iterator[None]:
             raise RunDirectoryError(
                 f"another process is working in {folder}; wait for it, or stop it"
             ) from error
-        if _is_same_file(lock.fileno(), folder / LOCK):
+        if is_open_at(lock.fileno(), folder / LOCK):
             break
         lock.close()  # whoever held it has removed it since: that is no lock any more
     try:
         yield
     finally:
-        if _is_same_file(lock.fileno(), folder / LOCK):
+        if is_open_at(lock.fileno(), folder / LOCK):
             (folder / LOCK).unlink(missing_ok=True)
         lock.close()
-
-
-def _is_same_file(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except OSError:
-        return False
 
 
 def _is_unused(path: Path) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
 from hessinf.evaluation.rank_correlation import average_ranks, correlation_of_ranks
+from hessinf.runtime.finite_json import number_or_null
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +49,7 @@ class Agreement:
         """Return all of it as JSON, NaN as null."""
         return {
             "names": list(self.names),
-            "spearman": [
-                [None if np.isnan(value) else float(value) for value in row]
-                for row in self.spearman
-            ],
+            "spearman": [[number_or_null(value) for value in row] for row in self.spearman],
             "undefined": self.undefined.tolist(),
             "top_k": self.top_k,
             "top_k_helpful": self.helpful.tolist(),

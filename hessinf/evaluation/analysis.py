@@ -90,13 +90,26 @@ class CurvatureAnalysis:
     def _gibibytes(self) -> float:
         return dense_gibibytes(self.size)
 
+    @property
+    def _gibibytes_without_matrices(self) -> float:
+        """For the Lanczos vectors of one probe: the spectral density takes half of the limit."""
+        return 2 * min(self.settings.lanczos_steps, self.size) * self.size * 8 / 2**30
+
     def require_memory(self) -> None:
-        """Refuse matrices that do not fit, where they are asked for."""
-        if self.dense and self._gibibytes > self.settings.memory_limit:
+        """Refuse matrices that do not fit where they are asked for, and vectors that do not."""
+        least, limit = self._gibibytes_without_matrices, self.settings.memory_limit
+        if not self.dense and least > limit:
             raise EvaluationError(
-                f"a dense analysis of {self.size:,} parameters needs {self._gibibytes:,.1f} GiB "
+                f"an analysis of {self.size:,} parameters without matrices needs {least:.3g} GiB "
+                f"for {min(self.settings.lanczos_steps, self.size)} Lanczos vectors, "
+                f"analysis.memory_limit is {limit:g} GiB; raise it, or take fewer "
+                "analysis.lanczos_steps"
+            )
+        if self.dense and self._gibibytes > limit:
+            raise EvaluationError(
+                f"a dense analysis of {self.size:,} parameters needs {self._gibibytes:.3g} GiB "
                 f"for matrices and their eigenvectors, analysis.memory_limit is "
-                f"{self.settings.memory_limit:g} GiB; raise it, freeze some parameters with "
+                f"{limit:g} GiB; raise it, freeze some parameters with "
                 'analysis.params_to_freeze, or set analysis.mode to "matrix-free"'
             )
 

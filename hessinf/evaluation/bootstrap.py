@@ -1,8 +1,7 @@
 """Bootstrap intervals of a mean rank correlation, over queries, over subsets, and over both.
 
-Queries and subsets are both samples. Resampling both, each with replacement and independently of
-the other (the pigeonhole bootstrap, Owen 2007), gives an interval for other queries *and* other
-subsets; it is the one to quote. Intervals are percentiles (Efron 1979) of the resampled means.
+Queries and subsets are both samples. Resampling both gives an interval for other queries *and*
+other subsets; it is the one to quote. Intervals are percentiles of the resampled means.
 A resample has subsets several times, which are tied on both sides and lower rank correlations, the
 more the nearer they are to 1; so resampled means are moved to where the mean itself is.
 
@@ -18,32 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
-from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.lds import mean_of_defined
-
-CONFIDENCE = 0.95
-"""What share of resamples an interval holds."""
+from hessinf.evaluation.resampling import Resamples, percentile_interval, weighted_means
 
 EXACT_IN_FLOAT32 = 2**24
 """Whole numbers up to this one are float32 numbers; sums over ranks are at most m³."""
-
-
-@dataclass(frozen=True, eq=False)
-class Resamples:
-    """How often each query, and each subset, is drawn in each resample.
-
-    The same resamples serve every attribution, so that differences between them are paired.
-
-    Parameters
-    ----------
-    queries
-        ``[B, Q]``; every row sums to Q.
-    subsets
-        ``[B, m]``; every row sums to m.
-    """
-
-    queries: np.ndarray
-    subsets: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,28 +41,6 @@ class Intervals:
     two_way: tuple[float, float]
     queries: tuple[float, float]
     subsets: tuple[float, float]
-
-
-def draw_resamples(*, queries: int, subsets: int, resamples: int, seed: int) -> Resamples:
-    """Draw with replacement, queries and subsets independently of each other.
-
-    Parameters
-    ----------
-    queries, subsets
-        How many there are.
-    resamples
-        How often to draw.
-    seed
-        Of the generator.
-    """
-    generator = np.random.default_rng(seed)
-
-    def counts(size: int) -> np.ndarray:
-        drawn = generator.integers(0, size, (resamples, size))  # [B, size]
-        places = drawn + size * np.arange(resamples)[:, None]  # [B, size]: all rows in one count
-        return np.bincount(places.ravel(), minlength=resamples * size).reshape(resamples, size)
-
-    return Resamples(counts(queries), counts(subsets))
 
 
 def resampled_correlations(
@@ -145,44 +101,6 @@ def _doubled_ranks(row: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def weighted_means(correlations: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Return the mean over drawn queries in every resample; those that have none are left out.
-
-    Parameters
-    ----------
-    correlations
-        ``[B, Q]``, or ``[Q]``, the same in every resample; NaN where there is none.
-    queries
-        How often each query is drawn, ``[B, Q]``.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``[B]``; NaN where no drawn query has a correlation.
-    """
-    defined = ~np.isnan(correlations)
-    weights = queries * defined  # [B, Q]
-    total = weights.sum(axis=1)  # [B]
-    added = (weights * np.where(defined, correlations, 0.0)).sum(axis=1)  # [B]
-    return np.where(total > 0, added / np.maximum(total, 1), np.nan)
-
-
-def percentile_interval(resampled: np.ndarray) -> tuple[float, float]:
-    """Return the bounds that hold the middle 95 % of resampled numbers ``[B]``.
-
-    Raises
-    ------
-    EvaluationError
-        When none of them is a number.
-    """
-    defined = resampled[~np.isnan(resampled)]
-    if not len(defined):
-        raise EvaluationError("no resample has a mean: no query has a rank correlation")
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def intervals(correlations: np.ndarray, resampled: np.ndarray, resamples: Resamples) -> Intervals:
     """Return the three intervals of a mean over queries.
 
@@ -204,10 +122,12 @@ def intervals(correlations: np.ndarray, resampled: np.ndarray, resamples: Resamp
     value = mean_of_defined(correlations)
     return Intervals(
         two_way=percentile_interval(
-            without_bias(value, weighted_means(resampled, resamples.queries))
+            correlations_without_bias(value, weighted_means(resampled, resamples.queries))
         ),
         queries=percentile_interval(weighted_means(correlations, resamples.queries)),
-        subsets=percentile_interval(without_bias(value, weighted_means(resampled, once))),
+        subsets=percentile_interval(
+            correlations_without_bias(value, weighted_means(resampled, once))
+        ),
     )
 
 
@@ -215,6 +135,12 @@ def without_bias(value: float, resampled: np.ndarray) -> np.ndarray:
     """Move resampled means ``[B]`` to where the mean of the sample itself is."""
     moved: np.ndarray = resampled + (value - mean_of_defined(resampled))  # [B]
     return moved
+
+
+def correlations_without_bias(value: float, resampled: np.ndarray) -> np.ndarray:
+    """Do the same for means of correlations, none of which lies beyond 1."""
+    clipped: np.ndarray = np.clip(without_bias(value, resampled), -1.0, 1.0)  # [B]
+    return clipped
 
 
 def paired_difference(

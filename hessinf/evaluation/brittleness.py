@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from hessinf.data.errors import listed
+from hessinf.evaluation import classified_queries
 from hessinf.evaluation.attribution import Attribution
+from hessinf.evaluation.baselines import GRADIENT_DOT, RANDOM, SAME_CLASS_RANDOM
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import AtLeast
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
         paired_comparisons,
         predictions,
         query_removal,
-        removal_retraining,
         removal_sets,
         warm_starts,
     )
@@ -34,7 +35,6 @@ else:
     paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
     predictions = lazy_import("hessinf.evaluation.predictions")
     query_removal = lazy_import("hessinf.evaluation.query_removal")
-    removal_retraining = lazy_import("hessinf.evaluation.removal_retraining")
     removal_sets = lazy_import("hessinf.evaluation.removal_sets")
     warm_starts = lazy_import("hessinf.evaluation.warm_starts")
 
@@ -43,7 +43,7 @@ NAME = "brittleness"
 EMPTIED = 0.75
 """A class that loses more than this share of its examples flips by that alone."""
 
-CONTROLS = ("random", "same-class-random")
+CONTROLS = (RANDOM, SAME_CLASS_RANDOM)
 
 
 @Metric.register(NAME)
@@ -68,7 +68,7 @@ class Brittleness(Metric):
         How many models are trained for each query and number.
     """
 
-    baselines = (*CONTROLS, "gradient-dot")
+    baselines = (*CONTROLS, GRADIENT_DOT)
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Brittleness(Metric):
             Which says what is missing.
         """
         problem.require_trainer(f'"{NAME}"')
-        if not removal_retraining.has_classes(problem.queries):
+        if not predictions.has_classes(problem.queries):
             raise EvaluationError(
                 f'"{NAME}" counts queries whose predicted class changes, and these have no class; '
                 'use "query-loss-difference", which looks at their losses'
@@ -108,17 +108,21 @@ class Brittleness(Metric):
                 f'"{NAME}": removed has {self.removed[-1]}, and there are {len(problem.train)} '
                 "training examples; remove fewer"
             )
+        warm_starts.refuse_same_weights(problem, f'"{NAME}"')
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse models that begin trained.
+
+        Raises
+        ------
+        EvaluationError
+            Which says why they are none to compare with.
+        """
         warm_starts.refuse_warm_starts(problem, f'"{NAME}"')
 
     def prepare(self, problem: Problem) -> query_removal.ChosenQueries:
         """Draw the queries, and train models without removing anything."""
-        objective = problem.objective
-        right = predictions.over(
-            problem.models[0].module,
-            problem.queries,
-            problem.device,
-            lambda batch, outputs: objective.predictions(outputs) == batch.targets,
-        )  # [Q]
+        right = classified_queries.correct_queries(problem)[0]  # [Q]
         return query_removal.choose_queries(problem, NAME, self.queries, right, self.repeats)
 
     def describe(self, truth: query_removal.ChosenQueries) -> dict[str, Any]:
@@ -178,12 +182,10 @@ class Brittleness(Metric):
         problem: Problem,
     ) -> Conclusion:
         """Compare the rows with random removal, and say how much of it is noise."""
-        comparisons = paired_comparisons.paired_comparisons(
-            {name: judgement.summary["value"] for name, judgement in judgements.items()},
-            {name: judgement.arrays["resampled"] for name, judgement in judgements.items()},
-            against=CONTROLS,
-        )
-        knowing = {pair.better for pair in comparisons if pair.sure and pair.worse == CONTROLS[-1]}
+        comparisons = paired_comparisons.paired_comparisons(judgements, against=CONTROLS)
+        knowing = {
+            pair.better for pair in comparisons if pair.sure and pair.worse == SAME_CLASS_RANDOM
+        }
         number, total = self.describe(truth)["nothing_removed"]["flipped"], len(truth.places)
         notes = [
             f"{number} of {total} queries flip when models are trained again on everything: so "
@@ -197,7 +199,7 @@ class Brittleness(Metric):
                 f"tell: {listed(ignorant)}"
             )
         notes += self._emptied_classes(truth, problem)
-        return Conclusion(tuple(pair.as_json() for pair in comparisons), tuple(notes))
+        return Conclusion(tuple(pair.to_json() for pair in comparisons), tuple(notes))
 
     def _emptied_classes(
         self, truth: query_removal.ChosenQueries, problem: Problem

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
-from hessinf.evaluation.bootstrap import CONFIDENCE, Resamples
 from hessinf.evaluation.rank_correlation import spearman
+from hessinf.evaluation.resampling import Resamples, defined_interval
+from hessinf.runtime.finite_json import number_or_null
 
 AXES = "queries, changes"
 
@@ -50,15 +51,15 @@ class ChangeAgreement:
     def to_json(self) -> dict[str, Any]:
         """Return what a table shows; NaN is null."""
         return {
-            "pearson": _number(self.pearson),
-            "spearman": _number(self.spearman),
-            "slope": _number(self.slope),
-            "intercept": _number(self.intercept),
-            "relative_error": _number(self.relative_error),
-            "pearson_mean": _number(_defined(self.pearsons, np.mean)),
-            "pearson_min": _number(_defined(self.pearsons, np.min)),
-            "spearman_mean": _number(_defined(self.spearmans, np.mean)),
-            "spearman_min": _number(_defined(self.spearmans, np.min)),
+            "pearson": number_or_null(self.pearson),
+            "spearman": number_or_null(self.spearman),
+            "slope": number_or_null(self.slope),
+            "intercept": number_or_null(self.intercept),
+            "relative_error": number_or_null(self.relative_error),
+            "pearson_mean": number_or_null(_defined(self.pearsons, np.mean)),
+            "pearson_min": number_or_null(_defined(self.pearsons, np.min)),
+            "spearman_mean": number_or_null(_defined(self.spearmans, np.mean)),
+            "spearman_min": number_or_null(_defined(self.spearmans, np.min)),
             "undefined_queries": int(np.isnan(self.pearsons).sum()),
         }
 
@@ -142,7 +143,7 @@ def resampled_pearson(
 
 def pearson_intervals(
     predicted: np.ndarray, true: np.ndarray, resamples: Resamples
-) -> tuple[dict[str, list[float | None]], np.ndarray]:
+) -> tuple[dict[str, tuple[float, float] | None], np.ndarray]:
     """Return 95 % intervals of the pooled correlation, and its two-way resamples.
 
     Parameters
@@ -157,7 +158,7 @@ def pearson_intervals(
     -------
     dict
         ``"two_way"`` (over other queries and other training examples; the one to quote),
-        ``"queries"`` and ``"changes"``: ``[low, high]``, percentiles.
+        ``"queries"`` and ``"changes"``: percentiles; None where there is no correlation.
     numpy.ndarray
         ``[B]``.
     """
@@ -169,13 +170,7 @@ def pearson_intervals(
         "queries": resampled_pearson(predicted, true, resamples.queries, every_change),
         "changes": resampled_pearson(predicted, true, every_query, resamples.subsets),
     }
-    return {name: percentiles(values) for name, values in found.items()}, both
-
-
-def percentiles(values: np.ndarray) -> list[float | None]:
-    """Return the interval that holds 95 % of resamples ``[B]``; nulls where one is NaN."""
-    tail = (1 - CONFIDENCE) / 2
-    return [_number(float(value)) for value in np.quantile(values, [tail, 1 - tail])]
+    return {name: defined_interval(values) for name, values in found.items()}, both
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
@@ -198,10 +193,6 @@ def _covariance(x: np.ndarray, y: np.ndarray) -> float:
 
 def _ratio(value: float, over: float) -> float:
     return value / over if over > 0 else float("nan")
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 def _defined(values: np.ndarray, function: Any) -> float:

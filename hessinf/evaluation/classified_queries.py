@@ -26,7 +26,7 @@ def require_classes(problem: Problem, metric: str) -> None:
         For regressions, and for several labels an example.
     """
     for what, data in (("training", problem.train), ("test", problem.queries)):
-        if not data.is_classification or data.target_shape != ():
+        if not predictions.has_classes(data):
             kind = "several labels each" if data.is_classification else "numbers for targets"
             raise EvaluationError(
                 f"{metric} compares classes, and the {what} data have {kind}: it is for "

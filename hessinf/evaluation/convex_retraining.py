@@ -130,22 +130,21 @@ def _frozen(problem: Problem) -> str | None:
 
 
 def _models(problem: Problem) -> stacked_objective.StackedModels:
-    model = gradients.FunctionalModel(
-        problem.models[0].module, device=problem.device, dtype=torch.float64
-    )
+    # Before training there is only one that could be trained.
+    module = problem.models[0].module if problem.models else problem.make_module(problem.seed)
+    model = gradients.FunctionalModel(module, device=problem.device, dtype=torch.float64)
     return stacked_objective.StackedModels(model, problem.objective, problem.memory_limit)
 
 
 def _retraining(
     problem: Problem, kind: str, gradient_tolerance: float
 ) -> exact_retraining.ExactRetraining:
-    reduction: Any = problem.training_reduction
     return exact_retraining.ExactRetraining(
         problem.models[0].module,
         problem.train,
         problem.objective,
         weight_decay=problem.weight_decay,
-        reduction=reduction,
+        reduction=problem.training_reduction,
         gradient_tolerance=gradient_tolerance,
         device=problem.device,
         memory_limit=problem.memory_limit,
@@ -162,11 +161,9 @@ def _warn_of_other_model(problem: Problem, before: np.ndarray) -> None:
     apart = float(np.sqrt(((own - before) ** 2).mean()))
     usual = float(np.sqrt((before**2).mean()))
     if apart > FAR_FROM_OPTIMUM * usual:
-        sentence = (
+        problem.warn(
             "the attributed model is not at its optimum: what is measured of queries differs by "
             f"{apart:.2g} (root of the mean square; {usual:.2g} at the optimum), so that its scores"
             " are about another model than the one that is retrained here; train it with "
             '{"optimizer": "lbfgs", "gradient_tolerance": 1e-8}'
         )
-        if sentence not in problem.warnings:
-            problem.warnings.append(sentence)

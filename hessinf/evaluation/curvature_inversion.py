@@ -17,7 +17,7 @@ import torch
 
 from hessinf.curvature import CurvatureError, EigenInversion, ExactInversion, PseudoInversion
 from hessinf.curvature.spectral_inversion import SpectralInversion
-from hessinf.evaluation.curvature_spectrum import Spectrum, as_matrices
+from hessinf.evaluation.curvature_spectrum import Spectrum
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.solvers.trace import random_signs
 
@@ -66,20 +66,6 @@ class InversionErrors:
             "of_damped": [list(row) for row in self.of_damped],
             "of_undamped": [list(row) for row in self.of_undamped],
         }
-
-
-def inversion_error(matrix: Any, inverse: Any) -> float:
-    """Return ``‖M·M⁻¹ − I‖_F`` for any matrix that is said to be the inverse.
-
-    Parameters
-    ----------
-    matrix, inverse
-        ``[P, P]``, symmetric.
-    """
-    first, second = as_matrices(matrix, inverse)
-    product = first @ second  # [P, P]
-    product.diagonal().sub_(1.0)
-    return float(product.norm())
 
 
 def inversion_errors(

@@ -9,17 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from hessinf.evaluation.errors import EvaluationError
-
-if TYPE_CHECKING:
-    pass
-
-Matrix = "torch.Tensor | np.ndarray"
-"""A symmetric matrix ``[P, P]``: a tensor on any device, or an array."""
 
 Places = slice | torch.Tensor
 """Where the parameters of a block lie among the rows."""
@@ -111,7 +105,7 @@ def require_same_size(reference: int, approximation: int) -> None:
         )
 
 
-def spectrum_of(name: str, matrix: Any, blocks: Blocks | None = None) -> Spectrum:
+def spectrum_of(name: str, matrix: Any) -> Spectrum:
     """Decompose a symmetric matrix; a :class:`Spectrum` is returned as it is.
 
     Parameters
@@ -120,20 +114,10 @@ def spectrum_of(name: str, matrix: Any, blocks: Blocks | None = None) -> Spectru
         How errors call it.
     matrix
         ``[P, P]``, or a :class:`Spectrum`.
-    blocks
-        Where there is nothing but zeros between these diagonal blocks, each is decomposed by
-        itself, which costs the sum of their cubes instead of the cube of P.
     """
     if isinstance(matrix, Spectrum):
         return matrix
-    tensor = as_matrix(name, matrix)
-    if blocks is None or len(blocks) < 2 or outside_norm(tensor, blocks) > 0:
-        return Spectrum(*torch.linalg.eigh(tensor))
-    return joined(
-        len(tensor),
-        {block: Spectrum(*torch.linalg.eigh(cut(tensor, at))) for block, at in blocks.items()},
-        blocks,
-    )
+    return Spectrum(*torch.linalg.eigh(as_matrix(name, matrix)))
 
 
 def joined(size: int, parts: Mapping[str, Spectrum], blocks: Blocks) -> Spectrum:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from hessinf.data.errors import listed
 from hessinf.evaluation.attribution import Attribution
+from hessinf.evaluation.baselines import GRADIENT_DOT, GRADIENT_NORM, LOSS, RANDOM
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import Above, AtLeast, Below
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     import numpy as np
 
     from hessinf.evaluation import (
-        bootstrap,
         cleaning_curve,
         mean_bootstrap,
         paired_comparisons,
         removal_retraining,
         removal_sets,
+        resampling,
         warm_starts,
     )
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
     cleaning_curve = lazy_import("hessinf.evaluation.cleaning_curve")
-    bootstrap = lazy_import("hessinf.evaluation.bootstrap")
+    resampling = lazy_import("hessinf.evaluation.resampling")
     mean_bootstrap = lazy_import("hessinf.evaluation.mean_bootstrap")
     paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
     removal_retraining = lazy_import("hessinf.evaluation.removal_retraining")
@@ -39,7 +40,7 @@ else:
 
 NAME = "data-cleaning"
 
-PLAIN = ("loss", "gradient-norm")
+PLAIN = (LOSS, GRADIENT_NORM)
 """Rankings that cost next to nothing."""
 
 
@@ -93,7 +94,7 @@ class DataCleaning(Metric):
         How many models are trained without random examples, for each share; each lacks other ones.
     """
 
-    baselines = ("random", "gradient-dot", "loss", "gradient-norm")
+    baselines = (RANDOM, GRADIENT_DOT, *PLAIN)
 
     columns: ClassVar[tuple[tuple[str, str], ...]] = (
         ("accuracy_gain", "accuracy gain"),
@@ -135,6 +136,16 @@ class DataCleaning(Metric):
             )
         for share in self.shares:
             removal_sets.share_of(share, len(problem.train))
+        warm_starts.refuse_same_weights(problem, f'"{NAME}"')
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse models that begin trained.
+
+        Raises
+        ------
+        EvaluationError
+            Which says why they are none to compare with.
+        """
         warm_starts.refuse_warm_starts(problem, f'"{NAME}"')
 
     def prepare(self, problem: Problem) -> CleaningTruth:
@@ -201,7 +212,7 @@ class DataCleaning(Metric):
         order = removal_sets.worst(values, truth.counts[-1])  # [k]
         dropped = [[order[:count]] * self.repeats for count in truth.counts]
         found = self._retrained(problem, truth.test, dropped, attribution.name)
-        seed = self._bootstrap_seed(problem)
+        seed = derive_seed(problem.seed, f"evaluation.{NAME}.bootstrap")
         curve = cleaning_curve.cleaning_curve(
             self.shares, truth.counts, found, truth.control, truth.kept, seed
         )
@@ -215,7 +226,7 @@ class DataCleaning(Metric):
         best = max(curve, key=lambda point: point["loss_gain_over_all"])
         summary: dict[str, Any] = {
             "value": float(over_shares.mean() - random.mean()),
-            "interval": list(bootstrap.percentile_interval(resampled)),
+            "interval": list(resampling.percentile_interval(resampled)),
             "missing": 0,
             "curve": curve,
             "best_share": best["share"],
@@ -235,23 +246,15 @@ class DataCleaning(Metric):
         own = attribution.self_influence()
         return None if own is None else -own
 
-    @staticmethod
-    def _bootstrap_seed(problem: Problem) -> int:
-        return derive_seed(problem.seed, f"evaluation.{NAME}.bootstrap")
-
     def conclude(
         self, judgements: Mapping[str, Judgement], truth: CleaningTruth, problem: Problem
     ) -> Conclusion:
         """Compare the rows with the plain loss, and say which are worth nothing."""
-        comparisons = paired_comparisons.paired_comparisons(
-            {name: judgement.summary["value"] for name, judgement in judgements.items()},
-            {name: judgement.arrays["resampled"] for name, judgement in judgements.items()},
-            against=PLAIN,
-        )
+        comparisons = paired_comparisons.paired_comparisons(judgements, against=PLAIN)
         useless = [
             row
             for row, judgement in judgements.items()
-            if row != "random" and judgement.summary["interval"][0] <= 0
+            if row != RANDOM and judgement.summary["interval"][0] <= 0
         ]
         notes = []
         if useless:
@@ -272,7 +275,7 @@ class DataCleaning(Metric):
                 "beyond what chance explains: these data need no cleaning, or more queries to show "
                 "it"
             )
-        return Conclusion(tuple(pair.as_json() for pair in comparisons), tuple(notes))
+        return Conclusion(tuple(pair.to_json() for pair in comparisons), tuple(notes))
 
 
 def _means(results: cleaning_curve.QueryResults, place: int) -> dict[str, float]:

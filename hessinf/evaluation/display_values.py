@@ -1,4 +1,4 @@
-"""One field of what is shown of every example: what metrics know beside classes."""
+"""One field of what is shown of every example: what metrics know of it beside its class."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from hessinf.evaluation.errors import EvaluationError
 
 if TYPE_CHECKING:
     from hessinf.data import Dataset
+    from hessinf.evaluation.problem import Problem
 
 
-def display_values(data: Dataset, field: str, what: str, advice: str) -> list[Any]:
-    """Return a field of every example.
+def display_values(problem: Problem, field: str, advice: str) -> tuple[list[Any], list[Any]]:
+    """Return a field of every training example, ``[N]``, and of every query, ``[Q]``.
 
     Parameters
     ----------
-    data
+    problem
         The examples.
     field
         As :func:`hessinf.data.display_field.display_field` takes it.
-    what
-        What an example is called: "training example".
     advice
         Which reader writes such a field.
 
@@ -30,6 +29,13 @@ def display_values(data: Dataset, field: str, what: str, advice: str) -> list[An
     EvaluationError
         When an example has no such field.
     """
+    return (
+        _values(problem.train, field, "training example", advice),
+        _values(problem.queries, field, "query", advice),
+    )
+
+
+def _values(data: Dataset, field: str, what: str, advice: str) -> list[Any]:
     found = []
     for place, example in enumerate(data):
         try:

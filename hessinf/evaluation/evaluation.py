@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,13 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import numpy as np
 
+    from hessinf import training
     from hessinf.evaluation import predictions
 
     Rows = Mapping[str, Attribution | Method | np.ndarray] | Sequence[Attribution]
 else:
     np = lazy_import("numpy")
+    training = lazy_import("hessinf.training")
     predictions = lazy_import("hessinf.evaluation.predictions")
 
 FORMAT = 1
@@ -72,11 +75,10 @@ def evaluate(
     """
     folder = None if folder is None else Path(folder)
     judges = {name: _metric(metric) for name, metric in metrics.items()}
-    if not judges:
-        raise EvaluationError("there is no metric; name one, such as {'lds': 'lds'}")
     own = _attributions(problem, rows, folder)
+    check_metrics(judges, problem)
     for metric in judges.values():
-        metric.check(problem)
+        metric.check_models(problem)
     lines = _with_baselines(own, judges.values(), problem, folder)
     truths = {}
     for name, metric in judges.items():
@@ -109,6 +111,28 @@ def evaluate(
     return found
 
 
+def check_metrics(metrics: Mapping[str, Metric], problem: Problem) -> None:
+    """Find metrics that cannot be applied, by what is known before models are trained.
+
+    Parameters
+    ----------
+    metrics
+        By the names that results are shown under.
+    problem
+        Its models, if there are any, are not shown to the metrics.
+
+    Raises
+    ------
+    EvaluationError
+        Which says what the metric needs.
+    """
+    if not metrics:
+        raise EvaluationError("there is no metric; name one, such as {'lds': 'lds'}")
+    untrained = replace(problem, models=())
+    for metric in metrics.values():
+        metric.check(untrained)
+
+
 def _result(
     metric: Metric, truth: Any, found: Mapping[str, Judgement | None], problem: Problem
 ) -> dict[str, Any]:
@@ -137,6 +161,7 @@ def describe(problem: Problem) -> dict[str, Any]:
         "training_reduction": problem.training_reduction,
         "seed": problem.seed,
         "recipe": problem.recipe,
+        "retraining": _retraining(problem),
         "models": [
             {
                 "seed": model.seed,
@@ -155,6 +180,24 @@ def describe(problem: Problem) -> dict[str, Any]:
             for model in problem.models
         ],
     }
+
+
+def _retraining(problem: Problem) -> dict[str, Any] | None:
+    """Say whether models are trained again as one batched program; None where none could be.
+
+    It is found out anew each time: truths that were kept do not know how their models were trained.
+    """
+    if problem.trainer is None or problem.cannot_retrain:
+        return None
+    obstacle = training.batching_obstacle(
+        problem.trainer,
+        problem.make_module,
+        problem.train,
+        problem.objective,
+        device=problem.device,
+        validation=problem.validation,
+    )
+    return {"batched": not obstacle, "one_after_another_because": obstacle or None}
 
 
 def _metric(metric: Metric | str | dict[str, Any]) -> Metric:

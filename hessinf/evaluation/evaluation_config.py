@@ -12,7 +12,7 @@ from hessinf.interpreters import InfluenceInterpreter
 from hessinf.registry import AtLeast, ConfigError, Lazy, Problem
 
 LONGEST_NAME = 80
-"""Letters of a row's name: it is the name of a folder too."""
+"""Letters of the name of a row or metric, which are columns and titles of tables."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,24 @@ class EvaluationConfig:
     def _problems(self) -> Iterator[Problem]:
         if not self.metrics:
             yield Problem("evaluation.metrics", "there is none; name one: { lds: 'lds' }")
+        for key in ("metrics", "methods", "scores"):
+            for name in getattr(self, key):
+                if name and (not name.isprintable() or name != name.strip()):
+                    yield Problem(
+                        f"evaluation.{key}",
+                        f"{name!r} cannot be shown as a name: expected letters that can be "
+                        "printed, without spaces before or behind them",
+                    )
+                elif not 1 <= len(name) <= LONGEST_NAME:
+                    what = "metric" if key == "metrics" else "row"
+                    yield Problem(
+                        f"evaluation.{key}",
+                        f"a {what} has a name of {len(name)} letters, expected 1 to {LONGEST_NAME}",
+                    )
         rows = [("methods", name) for name in self.methods]
         rows += [("scores", name) for name in self.scores]
         for key, name in rows:
             place = f"evaluation.{key}.{name}"
-            if not name or len(name) > LONGEST_NAME:
-                yield Problem(
-                    f"evaluation.{key}",
-                    f"a row has a name of {len(name)} letters, expected 1 to {LONGEST_NAME}",
-                )
             if key == "scores" and name in self.methods:
                 yield Problem(place, "evaluation.methods has a row of this name too; rename one")
             if name in NAMES and not (key == "methods" and self._is_baseline(name)):

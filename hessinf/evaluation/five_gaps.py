@@ -36,6 +36,7 @@ from hessinf.evaluation.leave_one_out_truth import Examples, check_distinct, cho
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import Above, AtLeast
 from hessinf.registry.plan import as_json
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.runtime.randomness import derive_seed
 
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from hessinf.evaluation import (
         change_agreement,
         gap_decomposition,
+        loss_changes,
         proximal_retraining,
-        removals,
         stacked_lbfgs,
         warm_starts,
     )
@@ -61,7 +62,7 @@ else:
     change_agreement = lazy_import("hessinf.evaluation.change_agreement")
     gap_decomposition = lazy_import("hessinf.evaluation.gap_decomposition")
     proximal_retraining = lazy_import("hessinf.evaluation.proximal_retraining")
-    removals = lazy_import("hessinf.evaluation.removals")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
     warm_starts = lazy_import("hessinf.evaluation.warm_starts")
 
 KIND = "five-gaps"
@@ -151,6 +152,16 @@ class FiveGaps(Metric):
         """
         problem.require_trainer(WHAT)
         chosen_examples(self.examples, problem, KIND)
+        warm_starts.refuse_same_weights(problem, WHAT)
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse models that begin trained.
+
+        Raises
+        ------
+        EvaluationError
+            Which says why they are none to compare with.
+        """
         warm_starts.refuse_warm_starts(problem, WHAT)
 
     def prepare(self, problem: Problem) -> Stages:
@@ -178,20 +189,17 @@ class FiveGaps(Metric):
         stages = [name for name in gap_decomposition.STAGES if name in arrays]
         norms = {name: float(arrays[f"{name}_norms"].max()) for name in ("proximal", "bregman")}
         if norms["proximal"] > self.gradient_tolerance:
-            sentence = (
+            problem.warn(
                 f"{WHAT}: the proximal models ended with gradients of up to {norms['proximal']:.2g}"
                 f" (expected {self.gradient_tolerance:g}): the proximity and non-convergence gaps "
                 "are uncertain; raise damping"
             )
-            if sentence not in problem.warnings:
-                problem.warnings.append(sentence)
         return Stages(indices, {name: arrays[name].T for name in stages}, norms)
 
     def _stages(
         self, problem: Problem, indices: np.ndarray, parts: TruthParts
     ) -> dict[str, np.ndarray]:
         """Compute the stages that no part has yet; loss changes are ``[n, Q]``."""
-        reduction: Any = problem.training_reduction
         retraining = proximal_retraining.ProximalRetraining(
             problem.models[0].module,
             problem.train,
@@ -201,7 +209,7 @@ class FiveGaps(Metric):
             torch.from_numpy(indices),
             weight_decay=problem.weight_decay,
             damping=self.damping,
-            reduction=reduction,
+            reduction=problem.training_reduction,
             gradient_tolerance=self.gradient_tolerance,
             device=problem.device,
             memory_limit=problem.memory_limit,
@@ -275,29 +283,27 @@ class FiveGaps(Metric):
 
     def measure(self, attribution: Attribution, truth: Stages, problem: Problem) -> Judgement:
         """Add the solver gap of a method."""
-        reduction: Any = problem.training_reduction
         if attribution.has_damping:
             scores = attribution.scores_by_damping([self.damping])[0]  # [Q, N]
         else:
             scores = attribution.scores()  # [Q, N]
-        predicted = removals.changes_from_scores(scores, truth.indices, reduction)  # [Q, n]
+        predicted = loss_changes.changes_from_scores(
+            scores, truth.indices, problem.training_reduction
+        )  # [Q, n]
         stages = {**truth.changes, "method": predicted}
         gaps = _gaps(stages)
         size = float(np.abs(truth.changes["linear"]).mean())
         solver = gaps["solver"]
         summary: dict[str, Any] = {
-            "value": solver["mean_absolute"] / size if size > 0 else float("nan"),
+            "value": solver["mean_absolute"] / size if size > 0 else None,
             "solver_share": solver["share"],
             "gaps": gaps,
             "specific_gaps": _gaps(_specific(stages)),
         }
         for name in truth.changes:
-            summary[f"pearson_{name}"] = float(
-                change_agreement.pearson(predicted.ravel(), truth.changes[name].ravel())
-            )
-        summary["missing"] = sum(
-            bool(np.isnan(summary[f"pearson_{name}"])) for name in truth.changes
-        )
+            pearson = change_agreement.pearson(predicted.ravel(), truth.changes[name].ravel())
+            summary[f"pearson_{name}"] = number_or_null(float(pearson))
+        summary["missing"] = sum(summary[f"pearson_{name}"] is None for name in truth.changes)
         return Judgement(summary)
 
     def conclude(
@@ -332,6 +338,7 @@ def _trained_values(
         members,
         device=problem.device,
         memory_limit=problem.memory_limit,
+        validation=problem.validation,
         stage=what,
     )
     values = [

@@ -13,6 +13,7 @@ import numpy as np
 from hessinf.evaluation.array_checks import finite_array
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.ranking import Ranking, ranked
+from hessinf.evaluation.resampling import draw_counts
 
 AT_ONCE = 4_000_000
 """Weights of examples in so many resamples are held at a time."""
@@ -93,7 +94,7 @@ def resampled_detection(
     """
     rows = _checked(self_influence, flipped)
     # A generator each: what is drawn depends on no other sizes.
-    models = _drawn(np.random.default_rng([seed, 0]), len(rows), resamples)  # [B, K]
+    models = draw_counts(np.random.default_rng([seed, 0]), len(rows), resamples)  # [B, K]
     kinds = [
         (np.flatnonzero(flipped == kind), np.random.default_rng([seed, 1 + kind]))
         for kind in (False, True)
@@ -104,7 +105,7 @@ def resampled_detection(
         drawn = models[first : first + step]  # [b, K]
         weights = np.empty((len(drawn), len(flipped)))  # [b, N]
         for places, random in kinds:
-            weights[:, places] = _drawn(random, len(places), len(drawn))
+            weights[:, places] = draw_counts(random, len(places), len(drawn))
         found = [_numbers(ranked(row, flipped, weights)) for row in rows]
         parts.append(
             {
@@ -114,11 +115,6 @@ def resampled_detection(
             }
         )
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _drawn(random: np.random.Generator, size: int, times: int) -> np.ndarray:
-    """Draw ``size`` of ``size`` things with replacement: how often each one, ``[times, size]``."""
-    return random.multinomial(size, np.full(size, 1 / size), times)
 
 
 def _numbers(ranking: Ranking) -> dict[str, np.ndarray]:

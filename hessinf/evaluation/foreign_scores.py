@@ -41,6 +41,9 @@ SENTENCES = {
     "another model or none",
     "transposed": "rows and columns seem to be exchanged: transposed, they agree with the "
     'gradients of the explained model; if so, say NAME=FILE:transposed, or "transposed": true',
+    "transposed and negated": "rows and columns seem to be exchanged, and the sign turned: with "
+    "both turned back, they agree with the gradients of the explained model; if so, say "
+    'NAME=FILE:transposed:negated, or "transposed": true and "negated": true',
 }
 
 
@@ -198,6 +201,8 @@ def check(name: str, scores: np.ndarray, references: References) -> Findings:
     suspected = score_checks.suspicion(found)
     if suspected is not None and score_checks.transposed(scores, gradients):
         suspected = "transposed"
+    elif suspected is not None and score_checks.transposed(-scores, gradients):
+        suspected = "transposed and negated"
     facts: dict[str, Any] = {"gradient_dot": found.to_json(), "suspected": suspected}
     if suspected is not None:
         sentences.append(SENTENCES[suspected].format(mean=found.mean))

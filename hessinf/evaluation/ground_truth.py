@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hessinf.registry import Registrable
 
@@ -16,13 +16,31 @@ class GroundTruth(Registrable):
 
     default_implementation = "subset-retraining"
 
+    gives: ClassVar[str] = ""
+    """The name of the class that :meth:`produce` gives one or several of, by which metrics refuse
+    what they cannot use before anything is trained; they find out afterwards where it is empty."""
+
     def check(self, problem: Problem) -> None:
-        """Refuse, before a long run, a problem that cannot be retrained this way.
+        """Refuse, before any model is trained, a problem that cannot be retrained this way.
+
+        Parameters
+        ----------
+        problem
+            Its ``models`` are empty, as for :meth:`hessinf.evaluation.metric.Metric.check`.
 
         Raises
         ------
         EvaluationError
             When it needs what the problem has not.
+        """
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse, once the attributed models are trained, what :meth:`check` could not know.
+
+        Raises
+        ------
+        EvaluationError
+            When it cannot be applied to these models.
         """
 
     @abstractmethod

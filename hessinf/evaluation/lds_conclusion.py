@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from hessinf.evaluation.baselines import RANDOM
 from hessinf.evaluation.bootstrap import paired_difference
 from hessinf.evaluation.lds_judgement import LdsTruth
 from hessinf.evaluation.metric import Conclusion, Judgement
 from hessinf.evaluation.noise_ceiling import UNKNOWN
-
-RANDOM = "random"
-"""The row that knows nothing."""
+from hessinf.evaluation.paired_comparisons import Comparison
 
 
 def conclude(judgements: Mapping[str, Judgement], truths: Mapping[float, LdsTruth]) -> Conclusion:
@@ -33,26 +32,26 @@ def conclude(judgements: Mapping[str, Judgement], truths: Mapping[float, LdsTrut
         The difference of every two rows at every alpha, with its paired two-way interval; and
         notes on the headline.
     """
-    comparisons = [
-        comparison
-        for alpha, truth in truths.items()
-        for comparison in _comparisons(judgements, alpha, truth)
-    ]
+    comparisons = {
+        alpha: list(_comparisons(judgements, alpha, truth)) for alpha, truth in truths.items()
+    }
     alpha, truth = next(iter(truths.items()))
-    headline = [entry for entry in comparisons if entry["alpha"] == alpha]
     notes = [
         *_signs(judgements),
-        *_chance(judgements, headline),
+        *_chance(judgements, comparisons[alpha]),
         *_missing(judgements, len(truth.reported)),
         *_edges(judgements),
         *_ceiling(judgements, truth),
     ]
-    return Conclusion(tuple(comparisons), tuple(notes))
+    found = [
+        {**pair.to_json(), "alpha": alpha} for alpha, pairs in comparisons.items() for pair in pairs
+    ]
+    return Conclusion(tuple(found), tuple(notes))
 
 
 def _comparisons(
     judgements: Mapping[str, Judgement], alpha: float, truth: LdsTruth
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Comparison]:
     """Compare every two rows on the queries that both have a correlation for."""
     per_query = f"per_query/{alpha}"
     resampled = f"resampled/{alpha}"
@@ -62,18 +61,9 @@ def _comparisons(
         if np.isnan(differences).all():
             continue
         difference = float(np.nanmean(differences))
-        low, high = paired_difference(
-            difference, left[resampled], right[resampled], truth.resamples
-        )
-        if difference < 0:
-            one, other, difference, low, high = other, one, -difference, -high, -low
-        yield {
-            "better": one,
-            "worse": other,
-            "difference": difference,
-            "interval": [low, high],
-            "alpha": alpha,
-        }
+        interval = paired_difference(difference, left[resampled], right[resampled], truth.resamples)
+        pair = Comparison(one, other, difference, interval)
+        yield pair.turned() if difference < 0 else pair
 
 
 def _signs(judgements: Mapping[str, Judgement]) -> Iterator[str]:
@@ -86,28 +76,25 @@ def _signs(judgements: Mapping[str, Judgement]) -> Iterator[str]:
             )
 
 
-def _chance(
-    judgements: Mapping[str, Judgement], comparisons: list[dict[str, Any]]
-) -> Iterator[str]:
+def _chance(judgements: Mapping[str, Judgement], comparisons: list[Comparison]) -> Iterator[str]:
     """Name the rows whose difference to random scores may be none."""
-    against = {
-        entry["worse"] if entry["better"] == RANDOM else entry["better"]: entry
-        for entry in comparisons
-        if RANDOM in (entry["better"], entry["worse"])
-    }
+    to_random = (
+        pair.turned() if pair.better == RANDOM else pair
+        for pair in comparisons
+        if RANDOM in (pair.better, pair.worse)
+    )
+    against = {pair.better: pair for pair in to_random}
     for name, judgement in judgements.items():
         interval = judgement.summary["interval"]
         negative = interval is not None and interval[1] < 0
         if name not in against or negative:
             continue
-        entry = against[name]
-        ahead = entry["better"] == name
-        if not ahead or entry["interval"][0] <= 0:
-            sign = 1 if ahead else -1
-            bounds = sorted(sign * bound for bound in entry["interval"])
+        pair = against[name]
+        if pair.interval[0] <= 0:
+            said = "cannot be told from" if pair.difference > 0 else "is no better than"
             yield (
-                f'"{name}" is no better than random scores: the difference is '
-                f"{sign * entry['difference']:.3f} {_shown(bounds)}"
+                f'"{name}" {said} random scores: the difference is '
+                f"{pair.difference:.3f} {_shown(pair.interval)}"
             )
 
 
@@ -172,6 +159,6 @@ def _ceiling(judgements: Mapping[str, Judgement], truth: LdsTruth) -> Iterator[s
     )
 
 
-def _shown(interval: list[float]) -> str:
+def _shown(interval: Sequence[float]) -> str:
     low, high = interval
     return f"[{low:.3f}, {high:.3f}]"

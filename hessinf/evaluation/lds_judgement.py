@@ -7,18 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from hessinf.evaluation.bootstrap import (
-    Intervals,
-    Resamples,
-    draw_resamples,
-    intervals,
-    resampled_correlations,
-)
+from hessinf.evaluation.bootstrap import Intervals, intervals, resampled_correlations
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.lds import mean_of_defined, over_models
 from hessinf.evaluation.noise_ceiling import NoiseCeiling
 from hessinf.evaluation.rank_correlation import spearman
+from hessinf.evaluation.resampling import Resamples, draw_resamples
 from hessinf.evaluation.subset_truth import SubsetTruth
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.randomness import derive_seed
 
 
@@ -171,14 +167,9 @@ def summary(judgement: LdsJudgement) -> dict[str, Any]:
     """Return value, intervals and missing correlations as JSON."""
     found = judgement.intervals
     return {
-        "value": number(judgement.value),
+        "value": number_or_null(judgement.value),
         "interval": None if found is None else list(found.two_way),
         "interval_queries": None if found is None else list(found.queries),
         "interval_masks": None if found is None else list(found.subsets),
         "missing": judgement.missing,
     }
-
-
-def number(value: float) -> float | None:
-    """Return a number as JSON has it: null for NaN."""
-    return None if np.isnan(value) else float(value)

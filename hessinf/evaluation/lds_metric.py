@@ -9,9 +9,10 @@ from hessinf.curvature.damping import Damping
 from hessinf.evaluation.attribution import Attribution
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
-from hessinf.evaluation.subset_retraining import SubsetRetraining
-from hessinf.registry import Above, AtLeast, Below, Between
+from hessinf.evaluation.subset_retraining import Alphas, SubsetRetraining
+from hessinf.registry import AtLeast, Between
 from hessinf.registry.plan import as_json
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.runtime.randomness import derive_seed
 
@@ -77,7 +78,7 @@ class LinearDatamodelingScore(Metric):
     def __init__(
         self,
         *,
-        alphas: tuple[Annotated[float, Above(0), Below(1)], ...] | None = None,
+        alphas: Alphas | None = None,
         subsets: Annotated[int, AtLeast(3)] | None = None,
         repeats: Annotated[int, AtLeast(1)] | None = None,
         ground_truth: SubsetRetraining | None = None,
@@ -86,9 +87,7 @@ class LinearDatamodelingScore(Metric):
         resamples: Annotated[int, AtLeast(100)] = 1000,
     ) -> None:
         given = {"alphas": alphas, "subsets": subsets, "repeats": repeats}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if alphas is not None and not alphas:
-            raise ValueError("alphas is empty, expected the share of examples in a subset: [0.5]")
+        chosen: dict[str, Any] = {name: x for name, x in given.items() if x is not None}
         if ground_truth is not None and chosen:
             raise ValueError(
                 f"{', '.join(chosen)} and ground_truth are both given; give them inside "
@@ -108,9 +107,7 @@ class LinearDatamodelingScore(Metric):
         self.dampings = dampings
         self.tune_share = tune_share
         self.resamples = resamples
-        self._source = ground_truth or SubsetRetraining(
-            alphas=alphas or (0.5,), subsets=subsets or 100, repeats=repeats or 1
-        )
+        self._source = ground_truth or SubsetRetraining(**chosen)
 
     def check(self, problem: Problem) -> None:
         """Refuse problems that cannot be retrained, and too few queries to divide.
@@ -122,6 +119,10 @@ class LinearDatamodelingScore(Metric):
         """
         self._divide(problem)
         self._source.check(problem)
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse what the ground truth refuses of trained models."""
+        self._source.check_models(problem)
 
     def _divide(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Return the queries to choose dampings on, and those to report."""
@@ -197,7 +198,7 @@ class LinearDatamodelingScore(Metric):
                 **lds_judgement.summary(judged),
                 **self._damping(attribution, judged, tuned),
                 "per_model": [
-                    lds_judgement.number(lds.mean_of_defined(row)) for row in judged.correlations
+                    number_or_null(lds.mean_of_defined(row)) for row in judged.correlations
                 ],
                 "ensemble": ensemble,
                 "ensemble_value": None if ensemble is None else ensemble["value"],
@@ -241,7 +242,7 @@ class LinearDatamodelingScore(Metric):
             "damping": as_json(dampings[judged.chosen]),
             "damping_tuned": True,
             "damping_curve": [
-                {"damping": as_json(damping), "value": lds_judgement.number(value)}
+                {"damping": as_json(damping), "value": number_or_null(value)}
                 for damping, value in zip(dampings, judged.curve, strict=True)
             ],
         }

@@ -11,20 +11,21 @@ from hessinf.evaluation.ground_truth import GroundTruth
 from hessinf.evaluation.leave_one_out_truth import Examples, LeaveOneOutRetraining
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import AtLeast
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.runtime.randomness import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import bootstrap, change_agreement, paired_rows, removals
+    from hessinf.evaluation import change_agreement, loss_changes, paired_comparisons, resampling
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
-    bootstrap = lazy_import("hessinf.evaluation.bootstrap")
+    resampling = lazy_import("hessinf.evaluation.resampling")
     change_agreement = lazy_import("hessinf.evaluation.change_agreement")
-    paired_rows = lazy_import("hessinf.evaluation.paired_rows")
-    removals = lazy_import("hessinf.evaluation.removals")
+    paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
 
 REFINED = "refined_"
 """In front of the names of what belongs to refined predictions."""
@@ -93,20 +94,28 @@ class LeaveOneOut(Metric):
         EvaluationError
             Which says what to use instead.
         """
+        if self.ground_truth.gives not in ("", loss_changes.LeaveOneOutChanges.__name__):
+            raise self._other_truth(self.ground_truth.gives)
         self.ground_truth.check(problem)
 
-    def prepare(self, problem: Problem) -> removals.LeaveOneOut:
+    def _other_truth(self, found: str) -> EvaluationError:
+        return EvaluationError(
+            f'the metric "leave-one-out" needs a ground truth of single removals, and '
+            f'"{type(self.ground_truth).registered_name()}" gives {found}; use "leave-one-out"'
+        )
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse what the ground truth refuses of trained models."""
+        self.ground_truth.check_models(problem)
+
+    def prepare(self, problem: Problem) -> loss_changes.LeaveOneOutChanges:
         """Train again without each example."""
         truth = self.ground_truth.produce(problem)
-        if not isinstance(truth, removals.LeaveOneOut):
-            raise EvaluationError(
-                f'the metric "leave-one-out" needs a ground truth of single removals, and '
-                f'"{type(self.ground_truth).registered_name()}" gives {type(truth).__name__}; use '
-                '"leave-one-out"'
-            )
+        if not isinstance(truth, loss_changes.LeaveOneOutChanges):
+            raise self._other_truth(type(truth).__name__)
         return truth
 
-    def describe(self, truth: removals.LeaveOneOut) -> dict[str, Any]:
+    def describe(self, truth: loss_changes.LeaveOneOutChanges) -> dict[str, Any]:
         """Say how many models were trained, and how large the changes are."""
         return {
             "retrained_models": len(truth.indices),
@@ -116,11 +125,11 @@ class LeaveOneOut(Metric):
         }
 
     def measure(
-        self, attribution: Attribution, truth: removals.LeaveOneOut, problem: Problem
+        self, attribution: Attribution, truth: loss_changes.LeaveOneOutChanges, problem: Problem
     ) -> Judgement:
         """Compare the predictions of one attribution."""
         true = truth.changes.T  # [Q, n]
-        resamples = bootstrap.draw_resamples(
+        resamples = resampling.draw_resamples(
             queries=true.shape[0],
             subsets=true.shape[1],
             resamples=self.resamples,
@@ -128,9 +137,9 @@ class LeaveOneOut(Metric):
         )
         predicted = first_order(attribution, problem)[:, truth.indices]  # [Q, n]
         found = change_agreement.compare_changes(predicted, true)
-        intervals, replicates = change_agreement.pearson_intervals(predicted, true, resamples)
+        intervals, resampled = change_agreement.pearson_intervals(predicted, true, resamples)
         summary: dict[str, Any] = {
-            "value": found.pearson,
+            "value": number_or_null(found.pearson),
             "interval": intervals["two_way"],
             "missing": int(np.isnan(found.pearsons).sum()),
             **found.to_json(),
@@ -144,16 +153,20 @@ class LeaveOneOut(Metric):
             summary[f"{REFINED}intervals"], _ = change_agreement.pearson_intervals(
                 better, true, resamples
             )
-        return Judgement(summary, {"replicates": replicates})
+        return Judgement(summary, {"resampled": resampled})
 
     def conclude(
-        self, judgements: Mapping[str, Judgement], truth: removals.LeaveOneOut, problem: Problem
+        self,
+        judgements: Mapping[str, Judgement],
+        truth: loss_changes.LeaveOneOutChanges,
+        problem: Problem,
     ) -> Conclusion:
         """Compare neighbours in the order of their correlation, and read the slopes."""
         notes = tuple(
             note for row, judgement in judgements.items() if (note := _note(row, judgement.summary))
         )
-        return Conclusion(paired_rows.neighbours(judgements), notes)
+        comparisons = paired_comparisons.compared_neighbours(judgements)
+        return Conclusion(tuple(pair.to_json() for pair in comparisons), notes)
 
 
 def first_order(attribution: Attribution, problem: Problem) -> np.ndarray:
@@ -162,13 +175,14 @@ def first_order(attribution: Attribution, problem: Problem) -> np.ndarray:
     if changes is not None:
         return changes
     scores = attribution.scores()  # [Q, N]
-    reduction: Any = problem.training_reduction
-    return removals.changes_from_scores(scores, np.arange(scores.shape[1]), reduction)
+    return loss_changes.changes_from_scores(
+        scores, np.arange(scores.shape[1]), problem.training_reduction
+    )
 
 
 def _note(row: str, summary: Mapping[str, Any]) -> str | None:
     """Say in words what slopes tell, of rows whose predictions lie on a line."""
-    if not summary["value"] >= WORTH_A_SLOPE:
+    if summary["value"] is None or summary["value"] < WORTH_A_SLOPE:
         return None
     slope = summary["slope"]
     if RIGHT_SLOPES[0] <= slope <= RIGHT_SLOPES[1]:

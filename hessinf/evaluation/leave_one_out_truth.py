@@ -14,11 +14,11 @@ from hessinf.runtime.randomness import derive_seed
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import removals
+    from hessinf.evaluation import loss_changes
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
-    removals = lazy_import("hessinf.evaluation.removals")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
 
 Examples = Annotated[int, AtLeast(1)] | list[Annotated[int, AtLeast(0)]] | None
 
@@ -45,6 +45,8 @@ class LeaveOneOutRetraining(GroundTruth):
         run stops and names it.
     """
 
+    gives = "LeaveOneOutChanges"
+
     def __init__(
         self,
         *,
@@ -65,7 +67,7 @@ class LeaveOneOutRetraining(GroundTruth):
         chosen_examples(self.examples, problem, KIND)
         check_convex(problem, f'"{KIND}"')
 
-    def produce(self, problem: Problem) -> removals.LeaveOneOut:
+    def produce(self, problem: Problem) -> loss_changes.LeaveOneOutChanges:
         """Retrain, or read what was kept.
 
         Raises
@@ -90,7 +92,7 @@ class LeaveOneOutRetraining(GroundTruth):
             len(indices),
             gradient_tolerance=self.gradient_tolerance,
         )
-        return removals.LeaveOneOut(indices, arrays["changes"], arrays["before"])
+        return loss_changes.LeaveOneOutChanges(indices, arrays["changes"], arrays["before"])
 
 
 def check_distinct(examples: Examples) -> Examples:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from hessinf.evaluation.attribution import Attribution
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.ground_truth import GroundTruth
-from hessinf.evaluation.leave_some_out_truth import Alphas, LeaveSomeOutRetraining
+from hessinf.evaluation.leave_some_out_truth import LeaveSomeOutRetraining
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
+from hessinf.evaluation.subset_retraining import Alphas
 from hessinf.registry import AtLeast
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.runtime.randomness import derive_seed
 
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
         bootstrap,
         change_agreement,
         lds,
-        paired_rows,
-        removals,
+        loss_changes,
+        paired_comparisons,
+        rank_correlation,
+        resampling,
         subset_sums,
     )
     from hessinf.evaluation.problem import Problem
@@ -31,9 +35,14 @@ else:
     bootstrap = lazy_import("hessinf.evaluation.bootstrap")
     change_agreement = lazy_import("hessinf.evaluation.change_agreement")
     lds = lazy_import("hessinf.evaluation.lds")
-    paired_rows = lazy_import("hessinf.evaluation.paired_rows")
-    removals = lazy_import("hessinf.evaluation.removals")
+    paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
+    rank_correlation = lazy_import("hessinf.evaluation.rank_correlation")
+    resampling = lazy_import("hessinf.evaluation.resampling")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
     subset_sums = lazy_import("hessinf.evaluation.subset_sums")
+
+LINE = ("pearson", "slope", "intercept", "relative_error")
+"""What is shown of how predicted loss differences agree with true ones."""
 
 
 @Metric.register("leave-some-out")
@@ -92,22 +101,31 @@ class LeaveSomeOut(Metric):
         EvaluationError
             Which says what to use instead.
         """
+        if self.ground_truth.gives not in ("", loss_changes.LeaveSomeOutChanges.__name__):
+            raise self._other_truth()
         self.ground_truth.check(problem)
 
-    def prepare(self, problem: Problem) -> tuple[removals.LeaveSomeOut, ...]:
+    def _other_truth(self) -> EvaluationError:
+        return EvaluationError(
+            'the metric "leave-some-out" needs differences of losses, and '
+            f'"{type(self.ground_truth).registered_name()}" gives other things; use '
+            '"leave-some-out", or the metric "lds"'
+        )
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse what the ground truth refuses of trained models."""
+        self.ground_truth.check_models(problem)
+
+    def prepare(self, problem: Problem) -> tuple[loss_changes.LeaveSomeOutChanges, ...]:
         """Train on subsets, or read what others have found."""
         truths = self.ground_truth.produce(problem)
         if not isinstance(truths, tuple) or not all(
-            isinstance(truth, removals.LeaveSomeOut) for truth in truths
+            isinstance(truth, loss_changes.LeaveSomeOutChanges) for truth in truths
         ):
-            raise EvaluationError(
-                'the metric "leave-some-out" needs differences of losses, and '
-                f'"{type(self.ground_truth).registered_name()}" gives other things; use '
-                '"leave-some-out", or the metric "lds"'
-            )
+            raise self._other_truth()
         return truths
 
-    def describe(self, truth: tuple[removals.LeaveSomeOut, ...]) -> dict[str, Any]:
+    def describe(self, truth: tuple[loss_changes.LeaveSomeOutChanges, ...]) -> dict[str, Any]:
         """Say how many subsets there are, and how large the differences are."""
         return {
             "alphas": [one.alpha for one in truth],
@@ -116,60 +134,63 @@ class LeaveSomeOut(Metric):
         }
 
     def measure(
-        self, attribution: Attribution, truth: tuple[removals.LeaveSomeOut, ...], problem: Problem
+        self,
+        attribution: Attribution,
+        truth: tuple[loss_changes.LeaveSomeOutChanges, ...],
+        problem: Problem,
     ) -> Judgement:
         """Compare one attribution with each alpha."""
         scores = attribution.scores()  # [Q, N]
-        reduction: Any = problem.training_reduction
         by_alpha: dict[str, Any] = {}
-        replicates = []
+        resampled = []
         for one in truth:
             sums = subset_sums.subset_sums(scores, one.masks)  # [Q, m]
             values = -one.loss_diffs.T  # [Q, m], larger is better
-            correlations = lds.linear_datamodeling_scores(scores, one.masks, -one.loss_diffs)  # [Q]
-            resamples = bootstrap.draw_resamples(
+            correlations = rank_correlation.spearman(sums, values)  # [Q]
+            resamples = resampling.draw_resamples(
                 queries=len(values),
                 subsets=values.shape[1],
                 resamples=self.resamples,
                 seed=derive_seed(problem.seed, "evaluation.leave-some-out.bootstrap"),
             )
-            resampled = bootstrap.resampled_correlations(sums, values, resamples.subsets)
+            drawn = bootstrap.resampled_correlations(sums, values, resamples.subsets)  # [B, Q]
             value = lds.mean_of_defined(correlations)
-            means = bootstrap.without_bias(
-                value, bootstrap.weighted_means(resampled, resamples.queries)
+            means = bootstrap.correlations_without_bias(
+                value, resampling.weighted_means(drawn, resamples.queries)
             )  # [B]
-            predicted = removals.subset_changes_from_scores(scores, one.masks, reduction)
-            agreement = change_agreement.compare_changes(predicted, one.loss_diffs.T)
-            replicates.append(means)
+            predicted = loss_changes.subset_changes_from_scores(
+                scores, one.masks, problem.training_reduction
+            )
+            agreement = change_agreement.compare_changes(predicted, one.loss_diffs.T).to_json()
+            resampled.append(means)
             by_alpha[repr(one.alpha)] = {
-                "value": value,
-                "interval": change_agreement.percentiles(means),
+                "value": number_or_null(value),
+                "interval": resampling.defined_interval(means),
                 "missing": int(np.isnan(correlations).sum()),
-                "pearson": agreement.pearson,
-                "slope": agreement.slope,
-                "intercept": agreement.intercept,
-                "relative_error": agreement.relative_error,
+                **{name: agreement[name] for name in LINE},
             }
-        together = np.mean(replicates, axis=0)  # [B]
+        together = np.mean(resampled, axis=0)  # [B]
 
-        def mean(key: str) -> float:
-            return float(np.mean([found[key] for found in by_alpha.values()]))
+        def mean(key: str) -> float | None:
+            values = [found[key] for found in by_alpha.values()]
+            return None if None in values else float(np.mean(values))
 
         summary = {
             "value": mean("value"),
-            "interval": change_agreement.percentiles(together),
+            "interval": resampling.defined_interval(together),
             "missing": sum(found["missing"] for found in by_alpha.values()),
             "pearson": mean("pearson"),
             "slope": mean("slope"),
             "by_alpha": by_alpha,
         }
-        return Judgement(summary, {"replicates": together})
+        return Judgement(summary, {"resampled": together})
 
     def conclude(
         self,
         judgements: Mapping[str, Judgement],
-        truth: tuple[removals.LeaveSomeOut, ...],
+        truth: tuple[loss_changes.LeaveSomeOutChanges, ...],
         problem: Problem,
     ) -> Conclusion:
         """Compare neighbours in the order of their values."""
-        return Conclusion(paired_rows.neighbours(judgements))
+        comparisons = paired_comparisons.compared_neighbours(judgements)
+        return Conclusion(tuple(pair.to_json() for pair in comparisons))

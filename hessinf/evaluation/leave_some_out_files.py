@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.ground_truth import GroundTruth
-from hessinf.evaluation.leave_some_out_truth import ALPHAS, Alphas, check_alphas
+from hessinf.evaluation.leave_some_out_truth import ALPHAS
+from hessinf.evaluation.subset_retraining import Alphas, check_alphas
 from hessinf.registry import AtLeast
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
-    from hessinf.evaluation import lso_layout, removals
+    from hessinf.evaluation import loss_changes, lso_layout
     from hessinf.evaluation.problem import Problem
 else:
     lso_layout = lazy_import("hessinf.evaluation.lso_layout")
-    removals = lazy_import("hessinf.evaluation.removals")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
 
 KIND = "leave-some-out-files"
 
@@ -44,6 +45,8 @@ class LeaveSomeOutFiles(GroundTruth):
         Whether a ``.pt`` may be unpickled, which runs whatever code is in it.
     """
 
+    gives = "LeaveSomeOutChanges"
+
     def __init__(
         self,
         *,
@@ -69,7 +72,7 @@ class LeaveSomeOutFiles(GroundTruth):
         """
         self._read(problem)
 
-    def produce(self, problem: Problem) -> tuple[removals.LeaveSomeOut, ...]:
+    def produce(self, problem: Problem) -> tuple[loss_changes.LeaveSomeOutChanges, ...]:
         """Read the files; one truth for each alpha.
 
         Raises
@@ -79,7 +82,7 @@ class LeaveSomeOutFiles(GroundTruth):
         """
         return self._read(problem)
 
-    def _read(self, problem: Problem) -> tuple[removals.LeaveSomeOut, ...]:
+    def _read(self, problem: Problem) -> tuple[loss_changes.LeaveSomeOutChanges, ...]:
         measurement = problem.measurement.registered_name()
         if measurement != "loss":
             raise EvaluationError(
@@ -97,8 +100,8 @@ class LeaveSomeOutFiles(GroundTruth):
                 num_train=len(problem.train),
                 num_queries=len(problem.queries),
             )
-            warning = lso_layout.UNKNOWN_TRAINING.format(file=file.name)
-            if warning not in problem.warnings:
-                problem.warnings.append(warning)
-            truths.append(removals.LeaveSomeOut(alpha, content.binary_masks, content.loss_diffs))
+            problem.warn(lso_layout.UNKNOWN_TRAINING.format(file=file.name))
+            truths.append(
+                loss_changes.LeaveSomeOutChanges(alpha, content.binary_masks, content.loss_diffs)
+            )
         return tuple(truths)

@@ -6,33 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 from hessinf.evaluation.convex_retraining import check_convex, retrained_changes
 from hessinf.evaluation.ground_truth import GroundTruth
-from hessinf.registry import Above, AtLeast, Below
+from hessinf.evaluation.subset_retraining import Alphas, check_alphas
+from hessinf.registry import Above, AtLeast
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import removals, subset_masks
+    from hessinf.evaluation import loss_changes, subset_masks
     from hessinf.evaluation.problem import Problem
 else:
-    removals = lazy_import("hessinf.evaluation.removals")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
     subset_masks = lazy_import("hessinf.evaluation.subset_masks")
 
 KIND = "leave-some-out"
 
-Alphas = tuple[Annotated[float, Above(0), Below(1)], ...]
-
 ALPHAS = (0.3, 0.5, 0.7, 0.9)
 """The shares that the literature draws."""
-
-
-def check_alphas(alphas: Alphas) -> Alphas:
-    """Refuse an empty list of shares, or one twice, as constructors do."""
-    if not alphas:
-        raise ValueError("alphas is empty, expected the share of examples in a subset: [0.5]")
-    if len(set(alphas)) < len(alphas):
-        raise ValueError(f"alphas has the same share twice: {list(alphas)}")
-    return tuple(alphas)
 
 
 @GroundTruth.register(KIND)
@@ -54,6 +44,8 @@ class LeaveSomeOutRetraining(GroundTruth):
         The 2-norm of the gradient at which a model counts as trained; where one stays above it, the
         run stops and names it.
     """
+
+    gives = "LeaveSomeOutChanges"
 
     def __init__(
         self,
@@ -78,7 +70,7 @@ class LeaveSomeOutRetraining(GroundTruth):
             subset_masks.subset_size(alpha, len(problem.train))
         check_convex(problem, f'"{KIND}"')
 
-    def produce(self, problem: Problem) -> tuple[removals.LeaveSomeOut, ...]:
+    def produce(self, problem: Problem) -> tuple[loss_changes.LeaveSomeOutChanges, ...]:
         """Retrain, or read what was kept; one truth for each alpha.
 
         Raises
@@ -89,7 +81,7 @@ class LeaveSomeOutRetraining(GroundTruth):
         self.check(problem)
         return tuple(self._produce(problem, alpha) for alpha in self.alphas)
 
-    def _produce(self, problem: Problem, alpha: float) -> removals.LeaveSomeOut:
+    def _produce(self, problem: Problem, alpha: float) -> loss_changes.LeaveSomeOutChanges:
         masks = subset_masks.draw_masks(
             examples=len(problem.train), alpha=alpha, subsets=self.subsets, seed=problem.seed
         )  # [m, N]
@@ -106,4 +98,4 @@ class LeaveSomeOutRetraining(GroundTruth):
             self.subsets,
             gradient_tolerance=self.gradient_tolerance,
         )
-        return removals.LeaveSomeOut(alpha, masks, arrays["changes"])
+        return loss_changes.LeaveSomeOutChanges(alpha, masks, arrays["changes"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
-from hessinf.evaluation.bootstrap import draw_resamples, percentile_interval
+from hessinf.evaluation.resampling import draw_resamples, percentile_interval, weighted_means
 from hessinf.runtime.randomness import derive_seed
 
 RESAMPLES = 2000
@@ -39,7 +39,7 @@ def resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
     """
     values = finite_array("values", values, "seeds, queries", {})
     by_rows, queries = _resampled(values, seed)  # [B, Q], [B, Q]
-    return _over_queries(by_rows, queries)
+    return weighted_means(by_rows, queries)
 
 
 def resampled_differences(values: np.ndarray, others: np.ndarray, seed: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def resampled_differences(values: np.ndarray, others: np.ndarray, seed: int) -> 
     others = finite_array("others", others, "seeds, queries", {"queries": values.shape[1]})
     by_rows, queries = _resampled(values, seed)  # [B, Q], [B, Q]
     by_others, _ = _resampled(others, derive_seed(seed, "others"))  # [B, Q]
-    return _over_queries(by_rows - by_others, queries)
+    return weighted_means(by_rows - by_others, queries)
 
 
 def mean_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
@@ -87,9 +87,3 @@ def _resampled(values: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = values.shape
     drawn = draw_resamples(queries=columns, subsets=rows, resamples=RESAMPLES, seed=seed)
     return drawn.subsets @ values / rows, drawn.queries
-
-
-def _over_queries(values: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Return the mean over drawn queries, ``[B]`` of ``[B, Q]``."""
-    means: np.ndarray = (values * queries).mean(axis=1)  # [B]
-    return means

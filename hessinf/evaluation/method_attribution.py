@@ -23,14 +23,14 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import numpy as np
 
+    from hessinf.evaluation import loss_changes
     from hessinf.interpreters import diagnostics
     from hessinf.models import checkpoint
-    from hessinf.scores import loss_change
 else:
     np = lazy_import("numpy")
     checkpoint = lazy_import("hessinf.models.checkpoint")
     diagnostics = lazy_import("hessinf.interpreters.diagnostics")
-    loss_change = lazy_import("hessinf.scores.loss_change")
+    loss_changes = lazy_import("hessinf.evaluation.loss_changes")
 
 WORTH_COLLECTING = 1 << 22
 """Numbers that an interpreter may hold, as a matrix of parameters or of training gradients: fewer
@@ -136,13 +136,10 @@ class MethodAttribution(Attribution):
             )
         if not self.method_class.predicts_loss_changes:
             return None
-        scores = self._scores(chosen)  # [Q, N]
-        means = scores.mean(axis=1, keepdims=True)  # [Q, 1]
-        reduction: Any = self.problem.training_reduction
-        changes: np.ndarray = loss_change.loss_change_if_removed(
-            scores, means, scores.shape[1], reduction
+        every = np.arange(len(self.problem.train))  # [N]
+        return loss_changes.changes_from_scores(
+            self._scores(chosen), every, self.problem.training_reduction
         )
-        return changes
 
     def scores_for(self, model: ScoreModel) -> np.ndarray | None:
         """Return the scores ``[Q, N]`` for any model; None where checkpoints tie it to one."""
@@ -203,14 +200,13 @@ class MethodAttribution(Attribution):
 
     def _make(self, model: ScoreModel, damping: Any) -> InfluenceInterpreter:
         problem = self.problem
-        reduction: Any = problem.training_reduction
         return self.method.construct(
             model=model.module,
             train_data=problem.train,
             objective=problem.objective,
             measurement=problem.measurement,
             weight_decay=problem.weight_decay,
-            training_reduction=reduction,
+            training_reduction=problem.training_reduction,
             device=problem.device,
             executor=problem.executor,
             seed=problem.seed,

@@ -76,12 +76,27 @@ class Metric(Registrable):
         return self.columns
 
     def check(self, problem: Problem) -> None:
-        """Refuse, before a long run, a problem that this metric cannot be applied to.
+        """Refuse, before any model is trained, a problem that this metric cannot be applied to.
+
+        Parameters
+        ----------
+        problem
+            Its ``models`` are empty: what needs trained ones belongs to :meth:`check_models`. An
+            untrained one is to be had from ``problem.make_module``.
 
         Raises
         ------
         EvaluationError
             When it needs what the problem has not.
+        """
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse, once the attributed models are trained, what :meth:`check` could not know.
+
+        Raises
+        ------
+        EvaluationError
+            When the metric cannot be applied to these models.
         """
 
     @abstractmethod

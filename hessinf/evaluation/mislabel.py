@@ -16,12 +16,12 @@ from hessinf.runtime.randomness import derive_seed
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import bootstrap, flip_detection, paired_comparisons, ranking
+    from hessinf.evaluation import flip_detection, paired_comparisons, ranking, resampling
     from hessinf.evaluation.attribution import Attribution
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
-    bootstrap = lazy_import("hessinf.evaluation.bootstrap")
+    resampling = lazy_import("hessinf.evaluation.resampling")
     flip_detection = lazy_import("hessinf.evaluation.flip_detection")
     paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
     ranking = lazy_import("hessinf.evaluation.ranking")
@@ -31,7 +31,7 @@ CURVE = [step / 50 for step in range(51)]
 
 
 @dataclass(frozen=True, eq=False)
-class Flips:
+class WrongLabels:
     """Which labels are wrong.
 
     Parameters
@@ -96,13 +96,13 @@ class Mislabel(Metric):
                 f"{len(problem.train)} were; lower the rate"
             )
 
-    def prepare(self, problem: Problem) -> Flips:
+    def prepare(self, problem: Problem) -> WrongLabels:
         """Mark the examples whose label was changed."""
         flipped = np.zeros(len(problem.train), dtype=bool)  # [N]
         flipped[list(problem.train.flipped or ())] = True
-        return Flips(flipped, len(problem.models))
+        return WrongLabels(flipped, len(problem.models))
 
-    def describe(self, truth: Flips) -> dict[str, Any]:
+    def describe(self, truth: WrongLabels) -> dict[str, Any]:
         """Say how many labels are wrong, and what a random order would get."""
         count, total = int(truth.flipped.sum()), len(truth.flipped)
         return {
@@ -116,7 +116,9 @@ class Mislabel(Metric):
             "chance_recovery_area": 0.5 / (1 - count / total / 2),
         }
 
-    def measure(self, attribution: Attribution, truth: Flips, problem: Problem) -> Judgement | None:
+    def measure(
+        self, attribution: Attribution, truth: WrongLabels, problem: Problem
+    ) -> Judgement | None:
         """Rank the training examples by their influence on themselves; None where unknown."""
         rows = []
         for model in range(attribution.num_models):
@@ -132,7 +134,7 @@ class Mislabel(Metric):
             resamples=self.resamples,
             seed=derive_seed(problem.seed, "evaluation.mislabel"),
         )
-        intervals = {name: bootstrap.percentile_interval(x) for name, x in resampled.items()}
+        intervals = {name: resampling.percentile_interval(x) for name, x in resampled.items()}
         summary: dict[str, Any] = {
             "value": float(found["auroc"].mean()),
             "interval": intervals.pop("auroc"),
@@ -157,13 +159,11 @@ class Mislabel(Metric):
         return Judgement(summary, {"resampled": resampled["auroc"]})
 
     def conclude(
-        self, judgements: Mapping[str, Judgement], truth: Flips, problem: Problem
+        self, judgements: Mapping[str, Judgement], truth: WrongLabels, problem: Problem
     ) -> Conclusion:
         """Compare every row with the loss and the gradient norm, and say when those win."""
         comparisons = paired_comparisons.paired_comparisons(
-            {row: judgement.summary["value"] for row, judgement in judgements.items()},
-            {row: judgement.arrays["resampled"] for row, judgement in judgements.items()},
-            against=(LOSS, GRADIENT_NORM),
+            judgements, against=(LOSS, GRADIENT_NORM)
         )
         methods = [row for row in judgements if row not in self.baselines]
         notes = [
@@ -171,7 +171,7 @@ class Mislabel(Metric):
             for baseline, words in ((LOSS, "training loss"), (GRADIENT_NORM, "gradient norm"))
             if (note := _note(words, paired_comparisons.verdict(baseline, methods, comparisons)))
         ]
-        return Conclusion(tuple(pair.as_json() for pair in comparisons), tuple(notes))
+        return Conclusion(tuple(pair.to_json() for pair in comparisons), tuple(notes))
 
 
 def _note(words: str, found: paired_comparisons.Verdict | None) -> str:

@@ -61,8 +61,8 @@ class MixedDatasetsDetection(MarkedMetric):
     def marks(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Return the training examples and the queries of the source."""
         train, queries = (
-            [str(value) for value in display_values(data, self.field, what, ADVICE)]
-            for data, what in ((problem.train, "training example"), (problem.queries, "query"))
+            [str(value) for value in values]
+            for values in display_values(problem, self.field, ADVICE)
         )
         counts = Counter(train)
         if self.source is not None and self.source not in counts:

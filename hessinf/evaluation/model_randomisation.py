@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hessinf.errors import HessinfError
+from hessinf.evaluation.baselines import GRADIENT_DOT
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.metric import Judgement, Metric
 from hessinf.evaluation.per_query_metric import PerQueryMetric, QueryTruth
@@ -43,7 +44,7 @@ class ModelRandomisation(PerQueryMetric):
     """
 
     higher_is_better = False
-    must_beat = ("gradient-dot",)  # random scores have nothing in common with any, right or wrong
+    must_beat = (GRADIENT_DOT,)  # random scores have nothing in common with any, right or wrong
     columns: ClassVar[tuple[tuple[str, str], ...]] = (
         ("absolute", "absolute"),
         *PerQueryMetric.columns,
@@ -126,13 +127,13 @@ class ModelRandomisation(PerQueryMetric):
         notes = super().notes(judgements, truth)
         for row, judgement in judgements.items():
             value = judgement.summary["value"]
-            if value is None:
+            if "models" not in judgement.summary:
                 notes.append(
                     f'"{row}" cannot be computed for another model (its scores are from a file, or '
                     "tied to checkpoints): whether they depend on what the model has learnt is not "
                     "known."
                 )
-            elif value >= 1 - ROUNDING:
+            elif value is not None and value >= 1 - ROUNDING:
                 notes.append(
                     f'the scores of "{row}" are in the same order for models with random weights: '
                     "they say nothing of what this model has learnt."

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
-import numpy as np
-
-from hessinf.evaluation.bootstrap import percentile_interval
+from hessinf.evaluation.metric import Judgement
+from hessinf.evaluation.resampling import percentile_interval
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class Comparison:
         low, high = self.interval
         return low > 0 or high < 0
 
-    def as_json(self) -> dict[str, Any]:
+    def turned(self) -> Comparison:
+        """Return the same with the names in the other order."""
+        low, high = self.interval
+        return Comparison(self.worse, self.better, -self.difference, (-high, -low))
+
+    def to_json(self) -> dict[str, Any]:
         """Return it as results have it."""
         return {**asdict(self), "interval": list(self.interval)}
 
@@ -50,8 +55,7 @@ class Comparison:
 
 
 def paired_comparisons(
-    values: Mapping[str, float],
-    resampled: Mapping[str, np.ndarray],
+    judgements: Mapping[str, Judgement],
     *,
     higher_is_better: bool = True,
     against: Collection[str] | None = None,
@@ -60,10 +64,10 @@ def paired_comparisons(
 
     Parameters
     ----------
-    values
-        The value of each row.
-    resampled
-        The same with resampled examples, ``[B]`` each: place ``b`` of every row is of one resample.
+    judgements
+        By row; ``summary["value"]`` is the value (rows without one are left out), and
+        ``arrays["resampled"]`` the same with resampled examples, ``[B]``: place ``b`` of every row
+        is of one resample.
     higher_is_better
         Which value is the better one.
     against
@@ -74,18 +78,38 @@ def paired_comparisons(
     tuple of Comparison
         Those of the best row first; rows with equal values in the order of their names.
     """
-    sign = -1 if higher_is_better else 1
-    order = sorted(values, key=lambda row: (sign * values[row], row))
     return tuple(
-        Comparison(
-            better,
-            worse,
-            values[better] - values[worse],
-            percentile_interval(resampled[better] - resampled[worse]),
-        )
-        for place, better in enumerate(order)
-        for worse in order[place + 1 :]
+        _compared(judgements, better, worse)
+        for better, worse in combinations(_best_first(judgements, higher_is_better), 2)
         if against is None or {better, worse} & set(against)
+    )
+
+
+def compared_neighbours(judgements: Mapping[str, Judgement]) -> tuple[Comparison, ...]:
+    """Compare each row with the next better one alone, from the best to the worst.
+
+    Parameters
+    ----------
+    judgements
+        As for :func:`paired_comparisons`; higher values are better.
+    """
+    return tuple(_compared(judgements, *pair) for pair in pairwise(_best_first(judgements, True)))
+
+
+def _best_first(judgements: Mapping[str, Judgement], higher_is_better: bool) -> list[str]:
+    values = {row: judgement.summary["value"] for row, judgement in judgements.items()}
+    sign = -1 if higher_is_better else 1
+    judged = [row for row, value in values.items() if value is not None]
+    return sorted(judged, key=lambda row: (sign * values[row], row))
+
+
+def _compared(judgements: Mapping[str, Judgement], better: str, worse: str) -> Comparison:
+    one, other = judgements[better], judgements[worse]
+    return Comparison(
+        better,
+        worse,
+        one.summary["value"] - other.summary["value"],
+        percentile_interval(one.arrays["resampled"] - other.arrays["resampled"]),
     )
 
 

@@ -7,19 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+from hessinf.evaluation.baselines import GRADIENT_DOT, RANDOM
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import AtLeast
+from hessinf.runtime.finite_json import number_or_null
 from hessinf.runtime.lazy_import import lazy_import
 from hessinf.runtime.randomness import derive_seed
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import paired_comparisons, query_means
+    from hessinf.evaluation import paired_comparisons, query_means, resampling
     from hessinf.evaluation.attribution import Attribution
     from hessinf.evaluation.problem import Problem, ScoreModel
 else:
     np = lazy_import("numpy")
+    resampling = lazy_import("hessinf.evaluation.resampling")
     paired_comparisons = lazy_import("hessinf.evaluation.paired_comparisons")
     query_means = lazy_import("hessinf.evaluation.query_means")
 
@@ -61,7 +64,7 @@ class PerQueryMetric(Metric):
         How often queries are drawn anew for the 95 % intervals.
     """
 
-    must_beat: ClassVar[tuple[str, ...]] = ("random", "gradient-dot")
+    must_beat: ClassVar[tuple[str, ...]] = (RANDOM, GRADIENT_DOT)
     """Baselines that a method should do better than; others are shown, and not compared."""
 
     columns: ClassVar[tuple[tuple[str, str], ...]] = (("chance", "chance"), ("queries", "queries"))
@@ -97,7 +100,7 @@ class PerQueryMetric(Metric):
         return QueryTruth(
             kept=kept,
             chance=np.broadcast_to(chance, kept.shape),
-            drawn=query_means.drawn_queries(len(used), self.resamples, seed),
+            drawn=resampling.draw_counts(np.random.default_rng(seed), len(used), self.resamples),
             facts={"queries": int(used.sum()), "filtered": int((~used).sum()), **facts},
             **found,
         )
@@ -113,7 +116,8 @@ class PerQueryMetric(Metric):
 
     def describe(self, truth: QueryTruth) -> dict[str, Any]:
         """Say how many queries are looked at, and what chance would give."""
-        return {**truth.facts, "chance": self._mean(truth.chance, truth, len(truth.kept)).value}
+        chance = self._mean(truth.chance, truth, len(truth.kept)).value
+        return {**truth.facts, "chance": number_or_null(chance)}
 
     def _mean(self, values: np.ndarray, truth: QueryTruth, models: int) -> query_means.QueryMean:
         return query_means.mean_over_queries(values, truth.kept[:models], truth.drawn)
@@ -138,15 +142,15 @@ class PerQueryMetric(Metric):
         value = means.pop("value")
         chance = self._mean(truth.chance[:models], truth, models)
         summary: dict[str, Any] = {
-            "value": value.value,
+            "value": number_or_null(value.value),
             "interval": value.interval,
             "missing": value.missing,
             "queries": value.queries,
             "models": models,
-            "chance": chance.value,
+            "chance": number_or_null(chance.value),
         }
         for name, mean in means.items():
-            summary |= {name: mean.value, f"{name}_interval": mean.interval}
+            summary |= {name: number_or_null(mean.value), f"{name}_interval": mean.interval}
         return Judgement(summary, {"resampled": value.resampled})
 
     def conclude(
@@ -154,23 +158,17 @@ class PerQueryMetric(Metric):
     ) -> Conclusion:
         """Compare the best row with the others, and say which baselines no method beats."""
         left_out = set(self.baselines) - set(self.must_beat)
-        judged = {
-            row: judgement
-            for row, judgement in judgements.items()
-            if judgement.summary["interval"] is not None and row not in left_out
-        }
         comparisons = paired_comparisons.paired_comparisons(
-            {row: judgement.summary["value"] for row, judgement in judged.items()},
-            {row: judgement.arrays["resampled"] for row, judgement in judged.items()},
+            {row: found for row, found in judgements.items() if row not in left_out},
             higher_is_better=self.higher_is_better,
         )
-        methods = [row for row in judged if row not in self.baselines]
+        methods = [row for row in judgements if row not in self.baselines]
         notes = [
             *self.notes(judgements, truth),
             *paired_comparisons.verdict_notes(self.must_beat, methods, comparisons),
         ]
         best = comparisons[0].better if comparisons else None
-        shown = tuple(pair.as_json() for pair in comparisons if pair.better == best)
+        shown = tuple(pair.to_json() for pair in comparisons if pair.better == best)
         return Conclusion(shown, tuple(notes))
 
     def notes(self, judgements: Mapping[str, Judgement], truth: QueryTruth) -> list[str]:

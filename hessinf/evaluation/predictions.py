@@ -16,6 +16,11 @@ from hessinf.models.forward import forward
 BATCH_SIZE = 1024
 
 
+def has_classes(dataset: Dataset) -> bool:
+    """Whether each example has one class."""
+    return dataset.is_classification and dataset.target_shape == ()
+
+
 def losses(
     module: torch.nn.Module, dataset: Dataset, objective: Objective, device: torch.device
 ) -> np.ndarray:
@@ -41,7 +46,7 @@ def correct(
     numpy.ndarray or None
         ``[n]``, of bool.
     """
-    if not dataset.is_classification or dataset.target_shape != ():
+    if not has_classes(dataset):
         return None
     return over(
         module, dataset, device, lambda batch, out: objective.predictions(out) == batch.targets

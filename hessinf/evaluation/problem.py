@@ -18,6 +18,8 @@ from hessinf.training import Trainer
 
 if TYPE_CHECKING:
     import torch
+
+    from hessinf.scores.loss_change import TrainingReduction
 else:
     torch = lazy_import("torch")
 
@@ -68,7 +70,7 @@ class Problem:
     make_module
         Makes an untrained network from a seed of initial weights, on the CPU.
     models
-        The models whose predictions are attributed, one or more.
+        The models whose predictions are attributed, one or more; empty before they are trained.
     weight_decay
         The coefficient of ``½·wd·‖θ‖²`` that they were trained with.
     training_reduction
@@ -100,7 +102,7 @@ class Problem:
     make_module: Callable[[int], torch.nn.Module]
     models: tuple[ScoreModel, ...]
     weight_decay: float
-    training_reduction: str
+    training_reduction: TrainingReduction
     recipe: dict[str, Any]
     store: TruthStore
     seed: int
@@ -125,11 +127,11 @@ class Problem:
         EvaluationError
             When the config has none, or models made anew would know the training data already.
         """
-        if self.cannot_retrain:
-            raise EvaluationError(f"{what} trains models again, and {self.cannot_retrain}")
         if self.trainer is None:
             raise EvaluationError(
                 f'{what} trains models again, and the config has no trainer: give one ("trainer": '
                 "{...}) and an untrained model, not an archive"
             )
+        if self.cannot_retrain:
+            raise EvaluationError(f"{what} trains models again, and {self.cannot_retrain}")
         return self.trainer

@@ -167,8 +167,8 @@ class ProximalRetraining:
             raise EvaluationError(
                 f"the proximal Bregman response without training example {int(self.indices[place])}"
                 f" ended with a gradient of norm {float(minima.gradient_norms[place]):.3g}, "
-                f"expected {self.gradient_tolerance:g} at most; raise damping, which keeps it near "
-                "the model"
+                f"expected {self.gradient_tolerance:g} at most; raise damping ({self.damping:g} "
+                "now), which keeps it near the model"
             )
         return minima
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from hessinf.data.errors import listed
 from hessinf.evaluation.attribution import Attribution
+from hessinf.evaluation.baselines import GRADIENT_DOT, RANDOM
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.registry import Above, AtLeast, Below
 from hessinf.runtime.lazy_import import lazy_import
@@ -68,7 +69,7 @@ class QueryLossDifference(Metric):
         How many models are trained for each query.
     """
 
-    baselines = ("random", "gradient-dot")
+    baselines = (RANDOM, GRADIENT_DOT)
 
     columns: ClassVar[tuple[tuple[str, str], ...]] = (("loss_change", "loss change"),)
 
@@ -93,6 +94,16 @@ class QueryLossDifference(Metric):
         """
         problem.require_trainer(f'"{NAME}"')
         removal_sets.share_of(self.share, len(problem.train))
+        warm_starts.refuse_same_weights(problem, f'"{NAME}"')
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse models that begin trained.
+
+        Raises
+        ------
+        EvaluationError
+            Which says why they are none to compare with.
+        """
         warm_starts.refuse_warm_starts(problem, f'"{NAME}"')
 
     def prepare(self, problem: Problem) -> LossTruth:
@@ -154,7 +165,7 @@ class QueryLossDifference(Metric):
         ignorant = [
             row
             for row, judgement in judgements.items()
-            if row != "random" and judgement.summary["interval"][0] <= 0
+            if row != RANDOM and judgement.summary["interval"][0] <= 0
         ]
         if not ignorant:
             return Conclusion()

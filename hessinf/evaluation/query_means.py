@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from hessinf.evaluation.array_checks import require_finite
-from hessinf.evaluation.bootstrap import percentile_interval, weighted_means
 from hessinf.evaluation.errors import EvaluationError
+from hessinf.evaluation.resampling import defined_interval, weighted_means
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,29 +39,6 @@ class QueryMean:
     resampled: np.ndarray
 
 
-def drawn_queries(queries: int, resamples: int, seed: int) -> np.ndarray:
-    """Draw queries with replacement.
-
-    Parameters
-    ----------
-    queries
-        How many there are.
-    resamples
-        How often to draw as many.
-    seed
-        Of the generator.
-
-    Returns
-    -------
-    numpy.ndarray
-        How often each one is drawn, ``[B, Q]``: the same for every row of a table, so that
-        differences between rows are paired.
-    """
-    return np.random.default_rng(seed).multinomial(
-        queries, np.full(queries, 1 / queries), resamples
-    )
-
-
 def mean_over_queries(values: np.ndarray, kept: np.ndarray, drawn: np.ndarray) -> QueryMean:
     """Average over queries; where there are several models, over those first.
 
@@ -72,7 +49,8 @@ def mean_over_queries(values: np.ndarray, kept: np.ndarray, drawn: np.ndarray) -
     kept
         Which queries are looked at for each model, ``[K, Q]``; the numbers of others do not count.
     drawn
-        What :func:`drawn_queries` returned, ``[B, Q]``.
+        How often each query is drawn, ``[B, Q]``: the same for every row of a table, so that
+        differences between rows are paired.
 
     Returns
     -------
@@ -99,7 +77,7 @@ def mean_over_queries(values: np.ndarray, kept: np.ndarray, drawn: np.ndarray) -
     resampled = weighted_means(averages, drawn)  # [B]
     return QueryMean(
         value=float(averages[models > 0].mean()) if having else float("nan"),
-        interval=percentile_interval(resampled) if having else None,
+        interval=defined_interval(resampled),
         queries=queries,
         missing=queries - having,
         resampled=resampled,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from hessinf.data import Dataset
+from hessinf.evaluation.predictions import has_classes
 from hessinf.evaluation.problem import Problem
 from hessinf.evaluation.retraining_parts import train_in_parts
 from hessinf.models.measurement import Margin
@@ -39,11 +40,6 @@ class Removal:
 
     removed: Sequence[int] | np.ndarray
     repeat: int
-
-
-def has_classes(dataset: Dataset) -> bool:
-    """Whether each example has one class."""
-    return dataset.is_classification and dataset.target_shape == ()
 
 
 def retrain_without(

@@ -8,6 +8,7 @@ problems, such that none of them is suspected.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -74,8 +75,17 @@ class Agreement:
         return known_order and self.pairing > CLEAR_PAIRING
 
 
+WHAT_TO_TURN = {
+    None: "rows seem to be training examples: transpose them",
+    False: "rows seem to be training examples: say so with NAME=FILE:transposed, or "
+    '{"path": ..., "transposed": true}',
+    True: 'they fit as they lie in the file: leave ":transposed", or "transposed": true, out',
+}
+"""What to do about a matrix ``[N, Q]``, by whether it was said to be transposed."""
+
+
 def checked(
-    scores: Any, shape: tuple[int, int], what: str, *, may_transpose: bool = False
+    scores: Any, shape: tuple[int, int], what: str, *, transposed: bool | None = None
 ) -> np.ndarray:
     """Return scores as float64, once shape and numbers are in order.
 
@@ -87,8 +97,9 @@ def checked(
         Q and N.
     what
         What messages call them.
-    may_transpose
-        Whether the message for a transposed matrix names the option that turns it.
+    transposed
+        Whether somebody has said, with the option for it, that they lie transposed, so that they
+        were turned; None where there is no such option.
 
     Raises
     ------
@@ -100,11 +111,7 @@ def checked(
     if matrix.shape != shape:
         hint = ""
         if matrix.shape == shape[::-1]:
-            hint = "; rows seem to be training examples: " + (
-                'say so with NAME=FILE:transposed, or {"path": ..., "transposed": true}'
-                if may_transpose
-                else "transpose them"
-            )
+            hint = f"; {WHAT_TO_TURN[transposed]}"
         raise EvaluationError(f"{what} has shape {list(matrix.shape)}, expected {expected}{hint}")
     if matrix.dtype.kind not in "fiub":
         raise EvaluationError(f"{what} holds {matrix.dtype}, expected real numbers {expected}")
@@ -175,10 +182,11 @@ def transposed(scores: np.ndarray, reference: np.ndarray) -> bool:
 CLEAR_MODEL = 3.5
 """Standard errors by which scores of the explained model agree better with it than with others."""
 
-SHARE_OF_POWER = 0.13
-"""The same as a share of what a reference itself reaches: with many queries, a model of another
-seed that happens to be a little nearer to the explained model is "clearly" nearer too. Scores of
-the explained model reached 0.2 and more, those of other seeds 0.07 and less."""
+SMALLEST_EFFECT = 0.4
+"""The same in standard deviations over queries: with many queries, a model of another seed that
+happens to be a little nearer to the explained model is "clearly" nearer too. Scores of the
+explained model reached 1.4 and more on digits, 0.76 and more on MNIST, those of other seeds 0.2 and
+less."""
 
 MODELS_DIFFER = 0.9
 """The largest rank correlation between reference scores of two models that are told apart."""
@@ -207,6 +215,8 @@ class Origin:
         The same for the reference itself: what could be seen at most.
     between_models
         How references of the explained model and the others agree.
+    queries
+        How many there are.
     tells
         Whether models differ enough, and queries are enough, to tell.
     """
@@ -214,12 +224,14 @@ class Origin:
     preference: float
     power: float
     between_models: float
+    queries: int
     tells: bool
 
     @property
     def suspicious(self) -> bool:
         """Whether the scores seem not to be of the explained model."""
-        return self.tells and self.preference < max(CLEAR_MODEL, SHARE_OF_POWER * self.power)
+        least = max(CLEAR_MODEL, SMALLEST_EFFECT * math.sqrt(self.queries))
+        return self.tells and self.preference < least
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -259,6 +271,7 @@ def origin(
         preference=max(preferences),
         power=max(powers),
         between_models=alike,
+        queries=len(scores),
         tells=bool(enough and several and alike < MODELS_DIFFER),
     )
 

@@ -73,7 +73,7 @@ def read_scores(name: str, file: ScoresFile, shape: tuple[int, int]) -> ReadScor
     if file.transposed and matrix.ndim == 2:
         matrix = matrix.T  # [Q, N]
         what += ", transposed,"
-    scores = checked(matrix, shape, what, may_transpose=not file.transposed)
+    scores = checked(matrix, shape, what, transposed=file.transposed)
     return ReadScores(-scores if file.negated else scores, facts, claims)
 
 
@@ -114,8 +114,11 @@ def _of_npy(path: Path) -> np.ndarray:
             "[queries, training examples]"
         ) from None
     except (OSError, ValueError, EOFError) as error:
+        # NumPy takes whatever it does not know for a pickle, and says how to load it all the same.
+        pickled = "pickle" in str(error)
+        reason = "it is of another kind, or holds Python objects" if pickled else error
         raise EvaluationError(
-            f'"{path}" is no .npy file with one array ({error}); save scores with '
+            f'"{path}" is no .npy file with one array of numbers ({reason}); save scores with '
             "numpy.save(path, scores), [queries, training examples]"
         ) from error
     if not isinstance(matrix, np.ndarray):  # .npz

@@ -16,7 +16,6 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.data import Dataset
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
@@ -61,16 +60,14 @@ class ShortcutDetection(MarkedMetric):
 
     def marks(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Return the training examples with the shortcut, and the queries that could mislead."""
-        marked, carrying = (
-            self._carrying(data, what)
-            for data, what in ((problem.train, "training example"), (problem.queries, "query"))
-        )
+        train, queries = display_values(problem, self.field, ADVICE)
+        marked = self._carrying(train, "training example")  # [N]
+        carrying = self._carrying(queries, "query")  # [Q]
         if not marked.any():
             return marked, carrying
         return marked, carrying & (problem.queries.targets.numpy() != self._label(problem, marked))
 
-    def _carrying(self, data: Dataset, what: str) -> np.ndarray:
-        values = display_values(data, self.field, what, ADVICE)
+    def _carrying(self, values: list[Any], what: str) -> np.ndarray:
         wrong = next((value for value in values if not isinstance(value, bool)), None)
         if wrong is not None:
             raise EvaluationError(

@@ -39,6 +39,5 @@ class SubclassDetection(TopLabelMetric):
 
     def labels(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """Return the finer classes of training examples and queries."""
-        train = display_values(problem.train, self.field, "training example", ADVICE)
-        queries = display_values(problem.queries, self.field, "query", ADVICE)
+        train, queries = display_values(problem, self.field, ADVICE)
         return np.array([str(value) for value in train]), np.array([str(x) for x in queries])

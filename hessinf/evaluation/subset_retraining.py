@@ -27,6 +27,17 @@ else:
 
 WHAT = 'the ground truth "subset-retraining"'
 
+Alphas = tuple[Annotated[float, Above(0), Below(1)], ...]
+
+
+def check_alphas(alphas: Alphas) -> Alphas:
+    """Refuse an empty list of shares, or one twice, as constructors do."""
+    if not alphas:
+        raise ValueError("alphas is empty, expected the share of examples in a subset: [0.5]")
+    if len(set(alphas)) < len(alphas):
+        raise ValueError(f"alphas has the same share twice: {list(alphas)}")
+    return tuple(float(alpha) for alpha in alphas)
+
 
 @GroundTruth.register("subset-retraining")
 class SubsetRetraining(GroundTruth):
@@ -49,20 +60,18 @@ class SubsetRetraining(GroundTruth):
         average it.
     """
 
+    gives = "SubsetTruth"
+
     version: ClassVar[int] = 1
 
     def __init__(
         self,
         *,
-        alphas: tuple[Annotated[float, Above(0), Below(1)], ...] = (0.5,),
+        alphas: Alphas = (0.5,),
         subsets: Annotated[int, AtLeast(3)] = 100,
         repeats: Annotated[int, AtLeast(1)] = 1,
     ) -> None:
-        if not alphas:
-            raise ValueError("alphas is empty, expected the share of examples in a subset: [0.5]")
-        if len(set(alphas)) < len(alphas):
-            raise ValueError(f"alphas has the same share twice: {list(alphas)}")
-        self.alphas = tuple(float(alpha) for alpha in alphas)
+        self.alphas = check_alphas(alphas)
         self.subsets = subsets
         self.repeats = repeats
 
@@ -74,14 +83,20 @@ class SubsetRetraining(GroundTruth):
         EvaluationError
             Which says what is missing.
         """
-        self._checked(problem)
-
-    def _checked(self, problem: Problem) -> float:
-        """Check the problem; return the training loss of a constant prediction."""
         problem.require_trainer(WHAT)
         for alpha in self.alphas:
             subset_masks.subset_size(alpha, len(problem.train))
-        return float(warm_starts.refuse_warm_starts(problem, WHAT))
+        warm_starts.refuse_same_weights(problem, WHAT)
+
+    def check_models(self, problem: Problem) -> None:
+        """Refuse models that begin trained.
+
+        Raises
+        ------
+        EvaluationError
+            Which says why they are none to compare with.
+        """
+        warm_starts.refuse_warm_starts(problem, WHAT)
 
     def produce(self, problem: Problem) -> tuple[subset_truth.SubsetTruth, ...]:
         """Train all models, or read what was kept of them.
@@ -99,9 +114,10 @@ class SubsetRetraining(GroundTruth):
         Raises
         ------
         EvaluationError
-            As :meth:`check`, and when the training of a model diverges.
+            As :meth:`check` and :meth:`check_models`, and when the training of a model diverges.
         """
-        constant = self._checked(problem)
+        self.check(problem)
+        constant = warm_starts.refuse_warm_starts(problem, WHAT)
         truths = tuple(self._produce(problem, alpha) for alpha in self.alphas)
         for truth in truths:
             _warn_of_failed_training(problem, truth, constant)

@@ -13,12 +13,12 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import numpy as np
 
-    from hessinf.evaluation import top_overlap
+    from hessinf.evaluation import top_lists
     from hessinf.evaluation.attribution import Attribution
     from hessinf.evaluation.problem import Problem
 else:
     np = lazy_import("numpy")
-    top_overlap = lazy_import("hessinf.evaluation.top_overlap")
+    top_lists = lazy_import("hessinf.evaluation.top_lists")
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,15 @@ class TopKOverlap(Metric):
     def __init__(self, *, k: Annotated[int, AtLeast(1)] = 10) -> None:
         self.k = k
 
+    def check(self, problem: Problem) -> None:
+        """Warn of lists that hold everything."""
+        examples = len(problem.train)
+        if self.k >= examples:
+            problem.warn(
+                f"top-k-overlap: lists of k = {self.k} hold all {examples} training examples, so "
+                "that every row gets the same; lower k"
+            )
+
     def prepare(self, problem: Problem) -> Sizes:
         """Count queries and examples."""
         examples = len(problem.train)
@@ -68,8 +77,8 @@ class TopKOverlap(Metric):
             "queries": truth.queries,
             "examples": truth.examples,
             "k": truth.k,
-            "largest": top_overlap.largest_distinct(*sizes),
-            "chance": top_overlap.random_distinct(*sizes),
+            "largest": top_lists.largest_distinct(*sizes),
+            "chance": top_lists.random_distinct(*sizes),
             "chance_overlap": truth.k / truth.examples,
         }
 
@@ -78,7 +87,7 @@ class TopKOverlap(Metric):
         if not attribution.has_scores:
             return None
         found = [
-            top_overlap.top_overlap(attribution.scores(model), truth.k)
+            top_lists.top_overlap(attribution.scores(model), truth.k)
             for model in range(attribution.num_models)
         ]
         value = float(np.mean([overlap.distinct for overlap in found]))
@@ -87,7 +96,7 @@ class TopKOverlap(Metric):
         return Judgement(
             {
                 "value": value,
-                "interval": top_overlap.jackknife_interval(value, without),
+                "interval": top_lists.jackknife_interval(value, without),
                 "missing": 0,
                 "queries": truth.queries,
                 "models": len(found),

@@ -42,9 +42,15 @@ class TopLabelMetric(PerQueryMetric):
         self.only_correct = only_correct
 
     def check(self, problem: Problem) -> None:
-        """Refuse data without classes."""
+        """Refuse data without classes; warn of lists that hold everything."""
         classified_queries.require_classes(problem, self.registered_name())
         self.labels(problem)
+        examples = len(problem.train)
+        if self.k >= examples:
+            problem.warn(
+                f'{self.registered_name()}: with k = {self.k}, the column "top k" looks at all '
+                f"{examples} training examples, and every row gets the same there; lower k"
+            )
 
     @abstractmethod
     def labels(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,11 @@ them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
 import zlib
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hessinf.evaluation.errors import EvaluationError
+from hessinf.runtime.file_lock import holding
 from hessinf.runtime.files import remove_unfinished, write_atomically, write_json_atomically
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -49,11 +52,36 @@ class TruthStore:
     Parameters
     ----------
     directory
-        Where they lie; made when the first one is written. Several runs may share it.
+        Where they lie; made before the first one is. Several runs may share it, at one time too:
+        what one makes, the others wait for.
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self.directory = Path(directory).expanduser()
+
+    def require_place(self) -> None:
+        """Refuse, before a long run, a directory that cannot be made.
+
+        Raises
+        ------
+        EvaluationError
+            When a file is in the way, or nothing may be written there. A directory that is there
+            may have all that is needed, so that it need not be writable.
+        """
+        for place in (self.directory, *self.directory.parents):
+            if not os.path.lexists(place):
+                continue
+            if not place.is_dir():
+                raise EvaluationError(
+                    f"{self.directory} cannot be a directory for ground truth: {place} is a file; "
+                    "name another directory"
+                )
+            if place != self.directory and not os.access(place, os.W_OK):
+                raise EvaluationError(
+                    f"{self.directory} cannot be a directory for ground truth: nothing may be "
+                    f"written in {place}; name another directory"
+                )
+            return
 
     def produce(
         self,
@@ -81,13 +109,50 @@ class TruthStore:
         canonical, key = content_key(kind, identity)
         file = self.directory / f"{kind}-{key}.npz"
         if not file.exists():
-            parts = TruthParts(self.directory / f"{kind}-{key}.parts")
-            arrays = make(parts)
-            self.directory.mkdir(parents=True, exist_ok=True)
-            write_json_atomically(file.with_suffix(".json"), json.loads(canonical))
-            write_atomically(file, _packed(arrays))
-            parts.remove()
+            with self._held(file.with_suffix(".lock")):
+                if not file.exists():  # another process may have made it while this one waited
+                    parts = TruthParts(self.directory / f"{kind}-{key}.parts")
+                    arrays = make(parts)
+                    write_json_atomically(file.with_suffix(".json"), json.loads(canonical))
+                    write_atomically(file, _packed(arrays))
+                    parts.remove()
         return _read(file)
+
+    @contextlib.contextmanager
+    def _held(self, lock: Path) -> Iterator[None]:
+        with contextlib.ExitStack() as held:
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                held.enter_context(holding(lock))
+            except OSError as error:
+                raise EvaluationError(
+                    f"ground truth cannot be written to {self.directory} ({error.strerror}); name "
+                    'another directory ("evaluation": {"ground_truth": ...})'
+                ) from error
+            yield
+
+
+class Arrays(dict[str, "np.ndarray"]):
+    """Arrays that were read from a file, by name.
+
+    Parameters
+    ----------
+    file
+        The file.
+    arrays
+        What it holds.
+    """
+
+    def __init__(self, file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        super().__init__(arrays)
+        self.file = file
+
+    def __missing__(self, name: str) -> np.ndarray:
+        """Say which file lacks what: somebody has put another one in its place."""
+        raise EvaluationError(
+            f'{self.file} has no array "{name}" (it has: {", ".join(self) or "nothing"}); remove '
+            "it, and it will be made again"
+        )
 
 
 class TruthParts:
@@ -142,7 +207,7 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 def _read(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            return Arrays(file, {name: arrays[name] for name in arrays.files})
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise EvaluationError(
             f"{file} cannot be read ({error}); remove it, and it will be made again"

@@ -42,14 +42,7 @@ def refuse_warm_starts(problem: Problem, what: str) -> float:
         When two seeds give the same weights (constants, such as zeros, aside), or when untrained
         models are more than half of the way from a constant prediction to the trained model.
     """
-    seeds = [derive_seed(problem.seed, f"warm-starts/{number}") for number in range(2)]
-    untrained = [problem.make_module(seed) for seed in seeds]
-    if same_random_weights(*untrained):
-        raise EvaluationError(
-            f"{what} trains models from new initial weights, and make_module gives the same "
-            f"weights for the seeds {seeds[0]} and {seeds[1]}: it must draw them from the seed, "
-            "and not return a model that is trained already"
-        )
+    untrained = refuse_same_weights(problem, what)
     trained = problem.models[0].module
     final = _mean_loss(problem, trained)
     constant = _constant_loss(problem, trained)
@@ -63,6 +56,30 @@ def refuse_warm_starts(problem: Problem, what: str) -> float:
             "let make_module make an untrained network"
         )
     return constant
+
+
+def refuse_same_weights(problem: Problem, what: str) -> list[torch.nn.Module]:
+    """Refuse a ``make_module`` that gives the same weights for all seeds; trained ones need not be.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        Two models that are untrained, as far as can be seen of them alone.
+
+    Raises
+    ------
+    EvaluationError
+        As :func:`refuse_warm_starts`, of which this is the first half.
+    """
+    seeds = [derive_seed(problem.seed, f"warm-starts/{number}") for number in range(2)]
+    untrained = [problem.make_module(seed) for seed in seeds]
+    if same_random_weights(*untrained):
+        raise EvaluationError(
+            f"{what} trains models from new initial weights, and make_module gives the same "
+            f"weights for the seeds {seeds[0]} and {seeds[1]}: it must draw them from the seed, "
+            "and not return a model that is trained already"
+        )
+    return untrained
 
 
 def warn_of_warm_starts(problem: Problem) -> None:

@@ -6,7 +6,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,17 +150,23 @@ class Catalogue:
             return self._import_qualified(name)
         raise UnknownNameError([self.unknown(name)])
 
-    def unknown(self, name: str, path: str = "") -> Problem:
-        """Describe a name that is not registered: what is close, what there is, what to load."""
+    def unknown(self, name: str, path: str = "", *, besides: Sequence[str] = ()) -> Problem:
+        """Describe a name that is not registered: what is close, what there is, what to load.
+
+        ``besides`` are names that mean something in this place only.
+        """
         names = sorted(self.entries)
         if names:
             details = [f"registered: {', '.join(names)}"]
         else:
             details = [f"no {self.base.__name__} is registered yet"]
+        if besides:
+            details.insert(0, f"names in this place: {', '.join(besides)}")
         details.append(plugins_hint())
+        hint = did_you_mean(name, [*besides, *names])
         return Problem(
             path,
-            f'no {self.base.__name__} is registered as "{name}"{did_you_mean(name, names)}',
+            f'no {self.base.__name__} is registered as "{name}"{hint}',
             tuple(details),
         )
 

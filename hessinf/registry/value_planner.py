@@ -261,10 +261,10 @@ class ValuePlanner:
         meant = [item for item in failures if _is_meant(item[0], value)]
         if len(meant) > 1 and isinstance(value, Mapping):
             meant = [item for item in meant if _is_named(item[0], value)]
+        choices = [choice for branch in branches for choice in _choices(branch)]
         if len(meant) == 1:
-            self.problems.extend(meant[0][1])
+            self.problems.extend(_beside(choices, *meant[0], value))
         elif not isinstance(value, Mapping | list):
-            choices = [choice for branch in branches for choice in _choices(branch)]
             hint = did_you_mean(value, choices) if isinstance(value, str) else ""
             self.expected(annotation, value, path, hint)
         else:
@@ -309,6 +309,19 @@ def _is_named(branch: Any, value: Mapping[str, Any]) -> bool:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return "type" not in value and bool(set(value) & set(constructor_arguments(kind)))
     return False
+
+
+def _beside(choices: list[str], branch: Any, problems: list[Problem], value: Any) -> list[Problem]:
+    """Name a union's own words too where a text is none of them, and not registered either."""
+    catalogue = catalogue_of(_kind(branch))
+    if not choices or catalogue is None or not isinstance(value, str):
+        return problems
+    return [
+        catalogue.unknown(value, problem.path, besides=choices)
+        if problem == catalogue.unknown(value, problem.path)
+        else problem
+        for problem in problems
+    ]
 
 
 def _choices(branch: Any) -> list[str]:

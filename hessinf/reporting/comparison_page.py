@@ -89,7 +89,9 @@ def _metric(
     if points and metric["higher_is_better"]:
         shown += [
             '<p class="quiet">Filled with color: no other row is both cheaper and better.</p>',
+            '<div class="scroll">',
             pareto_plot(points, cost="seconds to fit and score", quality=name),
+            "</div>",
         ]
     headline = metric["truth"].get("alpha")
     paired = [one for one in metric["comparisons"] if one.get("alpha", headline) == headline]

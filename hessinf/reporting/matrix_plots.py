@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hessinf.reporting.short_names import short_name
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ ZERO = "#dddddd"
 
 DECADES = 6
 """How far below the largest entry colours go."""
+
+CELL, PANEL = 0.7, 2.2
+"""Inches: what a number takes beside another, and a panel of a figure of 10."""
 
 LEAST_LABELLED = 0.03
 """Blocks with a smaller share of the parameters have borders, and no label."""
@@ -44,7 +48,7 @@ def draw_matrix(canvas: Any, title: str, picture: np.ndarray, analysis: Mapping[
     axes = canvas.subplots()
     image = _show(axes, picture, _range([picture]))
     _borders(axes, picture, analysis, labelled=True)
-    axes.set_title(f"{title}: {analysis['parameters']:,} parameters")
+    axes.set_title(f"{short_name(title)}: {analysis['parameters']:,} parameters")
     _bar(canvas, image, [axes])
 
 
@@ -74,7 +78,7 @@ def draw_comparison(
     for place, (axes, (title, picture)) in enumerate(zip(panels, pictures.items(), strict=True)):
         image = _show(axes, picture, limits)
         _borders(axes, picture, analysis, labelled=place == 0)
-        axes.set_title(title)
+        axes.set_title(short_name(title))
     said = f"{residual:.3g}" if isinstance(residual, float) else str(residual)
     canvas.suptitle(f"relative residual {said}")
     _bar(canvas, image, list(panels))
@@ -103,7 +107,9 @@ def draw_inversion_errors(
     )
     columns = 3
     rows = -(-len(grids) // columns)
-    canvas.set_size_inches(10.0, 0.9 + rows * (1.2 + 0.45 * len(dampings)))
+    most = max(grid.shape[1] for grid in grids.values())
+    width = 10.0 + columns * max(0.0, CELL * most - PANEL)
+    canvas.set_size_inches(width, 0.9 + rows * (1.2 + 0.45 * len(dampings)))
     panels = canvas.subplots(rows, columns, squeeze=False)
     image = None
     for axes, name in zip(panels.flat, grids, strict=False):
@@ -137,7 +143,7 @@ def draw_inversion_errors(
         axes.set_ylabel("damping λ")
     for axes in panels[-1]:
         axes.set_xlabel("threshold")
-    canvas.suptitle(f"{title}: error of the inverse, ‖(M + λI) M⁻¹ − I‖")
+    canvas.suptitle(f"{short_name(title)}: error of the inverse, ‖(M + λI) M⁻¹ − I‖")
     canvas.colorbar(image, ax=list(panels.flat), label="log₁₀ of the error", shrink=0.9)
 
 

@@ -35,6 +35,7 @@ body { margin: 0 auto; padding: 1.5rem; max-width: 70rem; background: var(--pape
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; }
 h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p { max-width: 48rem; margin: .5rem 0; }
+p, h2, summary, th[scope=row] { overflow-wrap: anywhere; }
 .quiet { color: var(--quiet); }
 .warning { color: var(--warning); border-left: 4px solid; padding-left: .75rem; }
 .scroll { overflow-x: auto; margin: .75rem 0 1.5rem; }
@@ -43,11 +44,11 @@ caption { text-align: left; color: var(--quiet); padding-bottom: .25rem; width: 
   max-width: min(48rem, 90vw); }
 th, td { padding: .3rem .6rem; border: 1px solid var(--line); text-align: right; }
 th { font-weight: 600; }
-th[scope=row], thead th:first-child { text-align: left; white-space: nowrap; }
+th[scope=row], thead th:first-child { text-align: left; min-width: 9rem; max-width: 20rem; }
 td.agree { background: color-mix(in srgb, var(--agree) var(--share), var(--paper)); }
 td.disagree { background: color-mix(in srgb, var(--disagree) var(--share), var(--paper)); }
 tr.baseline th, tr.baseline td { color: var(--quiet); font-weight: 400; }
-svg { width: 100%; max-width: 48rem; height: auto; display: block; }
+svg { width: 100%; min-width: 38rem; max-width: 48rem; height: auto; display: block; }
 svg text { fill: var(--text); font: 13px system-ui, sans-serif; paint-order: stroke;
   stroke: var(--paper); stroke-width: 3px; }
 svg text.quiet { fill: var(--quiet); }

@@ -10,6 +10,10 @@ from html import escape
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 60, 150, 20, 50
 LINE_HEIGHT = 15
+CHARACTER = 7.5
+"""What a letter takes of a line, in the units of the plot; most are narrower."""
+BESIDE = 9
+"""From a point to its name."""
 TICKS = 5
 
 LEAST_DECADES = 1.0
@@ -125,9 +129,20 @@ def pareto_plot(points: Sequence[Point], *, cost: str, quality: str) -> str:
         parts.append(
             f'<circle class="point{best}" cx="{x}" cy="{y}" r="5"><title>{escape(point.name)}: '
             f"{point.quality:.3f}, {point.cost:.3g} s</title></circle>"
-            f'<text x="{float(x) + 9:.1f}" y="{label:.1f}" dy=".35em">{escape(point.name)}</text>'
+            f"{_label(point.name, float(x), label)}"
         )
     return "\n".join([*parts, "</svg>"])
+
+
+def _label(name: str, x: float, y: float) -> str:
+    """Write a name beside its point: to the right, or where it fits on the left alone, there."""
+    right, left = (int((room - BESIDE) / CHARACTER) for room in (WIDTH - x, x))
+    if len(name) <= right or right >= left:
+        place, anchor, fitting = x + BESIDE, "", right
+    else:
+        place, anchor, fitting = x - BESIDE, ' text-anchor="end"', left
+    shown = name if len(name) <= fitting else f"{name[: fitting - 1]}…"
+    return f'<text x="{place:.1f}" y="{y:.1f}" dy=".35em"{anchor}>{escape(shown)}</text>'
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

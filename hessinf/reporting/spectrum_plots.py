@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hessinf.evaluation.curvature_stability import stability_statistics
+from hessinf.reporting.short_names import short_name
 from hessinf.solvers.spectral_density import smoothed_density
 
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
@@ -105,6 +106,7 @@ def _densities(axes: Any, arrays: Mapping[str, Mapping[str, np.ndarray]], exact:
 
 def _label(name: str, own: Mapping[str, np.ndarray]) -> str:
     """Name a curvature, with the number of its negative eigenvalues beyond rounding."""
+    name = short_name(name)
     if "eigenvalues" not in own:
         return name
     negative = stability_statistics(torch.from_numpy(own["eigenvalues"])).negative

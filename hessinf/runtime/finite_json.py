@@ -6,6 +6,11 @@ import math
 from typing import Any
 
 
+def number_or_null(value: float) -> float | None:
+    """Return a number as JSON has it where NaN means that there is none: null."""
+    return None if math.isnan(value) else float(value)
+
+
 def finite_json(value: Any) -> Any:
     """Return JSON in which what is not finite is a text: "nan", "inf".
 

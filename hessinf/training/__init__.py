@@ -14,7 +14,13 @@ from hessinf.training.gradient_optimizers import (
     Sgd,
 )
 from hessinf.training.lbfgs import Lbfgs
-from hessinf.training.members import Member, TrainedMembers, chunks_of, train_members
+from hessinf.training.members import (
+    Member,
+    TrainedMembers,
+    batching_obstacle,
+    chunks_of,
+    train_members,
+)
 from hessinf.training.optimizer import Optimizer
 from hessinf.training.record import TrainingRecord
 from hessinf.training.scheduler import Constant, Cosine, Exponential, Linear, Scheduler, Step
@@ -51,6 +57,7 @@ __all__ = [
     "Trainer",
     "TrainingError",
     "TrainingRecord",
+    "batching_obstacle",
     "chunks_of",
     "train_members",
 ]

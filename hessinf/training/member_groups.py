@@ -93,6 +93,14 @@ class MemberTraining:
             records.update(zip(rows, trained[1], strict=True))
         return networks, [records[row] for row in range(len(places))], "; ".join(reasons)
 
+    def obstacle(self, places: Sequence[int]) -> str:
+        """Say why some members cannot be trained together; nothing where they can."""
+        try:
+            self._stacked(places)
+        except ObstacleError as error:
+            return str(error)
+        return ""
+
     def _train_group(self, places: Sequence[int]) -> tuple[Trained, str]:
         if len(places) == 1:
             return self._separately(places), ""

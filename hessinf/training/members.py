@@ -23,7 +23,7 @@ else:
     member_chunks = lazy_import("hessinf.training.member_chunks")
     member_groups = lazy_import("hessinf.training.member_groups")
 
-__all__ = ["Member", "TrainedMembers", "chunks_of", "train_members"]
+__all__ = ["Member", "TrainedMembers", "batching_obstacle", "chunks_of", "train_members"]
 
 
 def chunks_of(
@@ -61,6 +61,39 @@ def chunks_of(
         range(len(members) * chunk // number, len(members) * (chunk + 1) // number)
         for chunk in range(number)
     ]
+
+
+def batching_obstacle(
+    trainer: Trainer,
+    make_module: Callable[[int], torch.nn.Module],
+    dataset: data.Dataset,
+    objective: Objective,
+    *,
+    device: str | torch.device,
+    validation: data.Dataset | None = None,
+) -> str:
+    """Say why :func:`train_members` would train models one after another; nothing if together.
+
+    It is tried with two models and a batch of each; nothing is trained.
+
+    Parameters
+    ----------
+    trainer, make_module, dataset, objective, device, validation
+        As for :func:`train_members`.
+    """
+    dataset = data.as_dataset(dataset)
+    members = [Member(range(len(dataset)), seed) for seed in range(2)]
+    with progress.bar(stage="trying to train together", total=None, unit="models") as shown:
+        return member_groups.MemberTraining(
+            trainer,
+            make_module,
+            dataset,
+            objective,
+            members,
+            torch.device(device),
+            None if validation is None else data.as_dataset(validation),
+            shown,
+        ).obstacle(range(len(members)))
 
 
 def train_members(

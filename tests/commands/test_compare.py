@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -156,10 +157,26 @@ class TestOneProcess:
         assert status == 0
 
     def test_the_answer_of_a_failure_is_raised_by_the_parent(self, copied, monkeypatch):
-        answer = ["echo", json.dumps({"error": '"ggn": too bad'})]
-        self.answering(monkeypatch, answer)
-        with pytest.raises(EvaluationError, match=r'^"ggn": too bad$'):
+        answer = {"error": '"ggn": too bad', "traceback": "File there, line 3"}
+        self.answering(monkeypatch, ["echo", json.dumps(answer)])
+        with pytest.raises(EvaluationError, match=r'^"ggn": too bad$') as caught:
             row_cost.measured_cost(self.without_cost(), "ggn")
+        assert str(caught.value.__cause__) == "File there, line 3"  # what --debug shows
+
+    def test_what_nobody_foresaw_is_an_answer_too(self, monkeypatch, capsys):
+        def breaks(folder: Path, row: str) -> dict[str, Any]:
+            raise RuntimeError("boom")
+
+        monkeypatch.setattr(row_cost, "cost_here", breaks)
+        assert row_cost.main(["run", "ggn"]) == 0
+        out, err = capsys.readouterr()
+        answer = json.loads(out)
+        assert answer["error"] == (
+            f'"ggn": unexpected error: RuntimeError: boom ({__file__}:'
+            f"{breaks.__code__.co_firstlineno + 1}); --debug shows the traceback"
+        )
+        assert answer["traceback"].splitlines()[-1] == "RuntimeError: boom"
+        assert err == ""
 
     def test_a_process_that_was_ended_says_nothing(self, copied, monkeypatch):
         program = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"

@@ -134,6 +134,13 @@ class TestResults:
         )
         assert any(line.startswith("  ekfac ") for line in lines)
 
+    def test_broken_results_are_made_again(self, place: Path, run: Callable[..., Outcome]) -> None:
+        results = place / "run" / "evaluation.json"
+        before = results.read_bytes()
+        results.write_bytes(before[:100])
+        assert run("d.jsonnet", "-s", "run", "-r").status == 0
+        assert results.read_bytes() == before
+
     def test_json(self, place: Path, run: Callable[..., Outcome]) -> None:
         shown = run("d.jsonnet", "-s", "run", "-r", "--json")
         assert shown.stdout == (place / "run" / "evaluation.json").read_text()
@@ -231,8 +238,8 @@ class TestPlantedErrors:
             (
                 "right.npy:transposed",
                 'the scores "x" (right.npy), transposed, has shape [300, 54], expected [54, 300] '
-                "(queries, training examples); rows seem to be training examples: transpose "
-                "them\n",
+                "(queries, training examples); they fit as they lie in the file: leave "
+                '":transposed", or "transposed": true, out\n',
             ),
             (
                 "nan.npy",
@@ -247,7 +254,7 @@ class TestPlantedErrors:
             ),
             (
                 "d.jsonnet",
-                '"d.jsonnet" is no .npy file with one array (<...>); save scores with '
+                '"d.jsonnet" is no .npy file with one array of numbers (<...>); save scores with '
                 "numpy.save(path, scores), [queries, training examples]\n",
             ),
             (
@@ -277,6 +284,60 @@ class TestPlantedErrors:
         )
         assert not (place / "out").exists()
 
+    @pytest.mark.parametrize(
+        ("metric", "message"),
+        [
+            (
+                "leave-one-out",
+                '"leave-one-out" retrains convex models to the last digit, and the outputs of this '
+                "FlatSequential are not linear in its parameters (between two sets of them they "
+                "are <...> away from a line); what leaving one example out does to a network that "
+                'is trained by chance is mostly noise; use the metric "lds", which averages over '
+                "many subsets and seeds",
+            ),
+            (
+                "mislabel",
+                "mislabel looks for labels that were changed on purpose, and the training data "
+                '"digits/train" have none: read them with {"type": "noisy-labels", "reader": ..., '
+                '"rate": 0.1}',
+            ),
+            (
+                '{"type": "brittleness", "removed": [300]}',
+                '"brittleness": removed has 300, and there are 300 training examples; remove fewer',
+            ),
+        ],
+    )
+    def test_a_metric_that_cannot_be_applied_is_found_before_anything_is_trained(
+        self, place: Path, run: Callable[..., Outcome], metric: str, message: str
+    ) -> None:
+        spec = metric if metric.startswith("{") else json.dumps(metric)
+        refused = run("d.jsonnet", "-s", "out", "--set", f'evaluation.metrics={{"m": {spec}}}')
+        pattern = re.escape(f"evaluation.metrics.m: {message}\n").replace("<\\.\\.\\.>", ".*")
+        assert re.fullmatch(pattern, refused.stderr), refused.stderr
+        assert refused.status == 1
+        assert not (place / "out").exists()
+
+    def test_one_model_for_all_seeds_is_found_before_anything_is_trained(
+        self, place: Path, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (place / "always_the_same.py").write_text(
+            "import torch\n"
+            "def build():\n"
+            "    torch.manual_seed(0)\n"
+            "    return torch.nn.Linear(13, 3).double()\n"
+        )
+        monkeypatch.syspath_prepend(str(place))
+        model = '{"type": "module", "constructor": "always_the_same:build", "trust": true}'
+        refused = run("w.jsonnet", "-s", "out", "--set", f"model={model}")
+        assert re.fullmatch(
+            r"evaluation\.metrics\.lds: the ground truth .subset-retraining. trains models from "
+            r"new initial weights, and make_module gives the same weights for the seeds \d+ and "
+            r"\d+: it must draw them from the seed, and not return a model that is trained "
+            r"already\n",
+            refused.stderr,
+        ), refused.stderr
+        assert not (place / "out").exists()
+
     def test_scores_of_a_run(self, place: Path, run: Callable[..., Outcome]) -> None:
         shutil.rmtree("scored", ignore_errors=True)
         assert main(["interpret", "d.jsonnet", "-s", "scored", "--set", "scores=zarr"]) == 0
@@ -295,6 +356,18 @@ class TestPlantedErrors:
             *("--set", "dataset_reader.subset_seed=5"),
         )
         assert 'the scores "kept" (scored) are of training data with sha256 ' in refused.stderr
+
+    @pytest.mark.parametrize("shared", ["d.jsonnet", "d.jsonnet/inside"])
+    def test_a_place_for_ground_truth_that_cannot_be_made(
+        self, place: Path, run: Callable[..., Outcome], shared: str
+    ) -> None:
+        refused = run("w.jsonnet", "-s", "out", "--set", f"evaluation.ground_truth={shared}")
+        assert (refused.status, refused.stderr) == (
+            1,
+            f"evaluation.ground_truth: {shared} cannot be a directory for ground truth: d.jsonnet "
+            "is a file; name another directory\n",
+        )
+        assert not (place / "out").exists()
 
     def test_a_warm_start_is_no_retraining(self, place: Path, run: Callable[..., Outcome]) -> None:
         assert run("w.jsonnet", "-s", "out").status == 0
@@ -317,6 +390,16 @@ class TestPlantedErrors:
         assert refused.stderr.endswith(
             'trains models again, and the config has no trainer: give one ("trainer": {...}) and '
             "an untrained model, not an archive\n"
+        )
+        refused = run(
+            *("w.jsonnet", "-s", "new", "--set", "trainer=null"),
+            *("--set", 'model={"type": "archive", "path": "out"}'),
+            *("--set", 'evaluation.metrics={"m": "model-randomisation"}'),
+        )
+        assert (refused.status, refused.stderr) == (
+            1,
+            "evaluation.metrics.m: model-randomisation makes models with random weights, and "
+            '"model" is an archive, whose weights each of them has; name an untrained model\n',
         )
 
     def test_a_module_that_comes_trained_is_no_retraining(

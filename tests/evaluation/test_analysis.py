@@ -252,7 +252,7 @@ class TestMatrixFree:
 
     def test_is_chosen_where_matrices_do_not_fit(self):
         assert prepared().dense
-        assert not prepared(memory_limit=1e-9).dense
+        assert not prepared(memory_limit=5e-5).dense
         assert not prepared(mode="matrix-free").dense
 
 
@@ -316,10 +316,22 @@ class TestRefusals:
     def test_matrices_that_do_not_fit(self):
         size = prepared().size
         self.refused(
-            f"a dense analysis of {size:,} parameters needs 0.0 GiB for matrices and their "
+            f"a dense analysis of {size:,} parameters needs {8 * size**2 * 8 / 2**30:.3g} GiB for "
+            "matrices and their "
             "eigenvectors, analysis.memory_limit is 1e-09 GiB; raise it, freeze some parameters "
             'with analysis.params_to_freeze, or set analysis.mode to "matrix-free"',
             mode="dense",
+            memory_limit=1e-9,
+        )
+
+    def test_vectors_that_do_not_fit_are_found_before_anything_is_computed(self):
+        size = prepared().size
+        self.refused(
+            f"an analysis of {size:,} parameters without matrices needs "
+            f"{2 * 20 * size * 8 / 2**30:.3g} GiB for 20 Lanczos vectors, analysis.memory_limit is "
+            "1e-09 GiB; raise it, or take fewer analysis.lanczos_steps",
+            mode="matrix-free",
+            lanczos_steps=20,
             memory_limit=1e-9,
         )
 

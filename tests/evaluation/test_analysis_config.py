@@ -68,6 +68,15 @@ def test_refusals(given, place, message):
 def test_names_are_checked_like_any_others():
     with pytest.raises(ConfigError, match=re.escape('"ekfacc"; did you mean "ekfac"?')):
         planned(approximations={"a": "ekfacc"})
+    with pytest.raises(ConfigError) as caught:
+        planned(reference="hesian")
+    (problem,) = caught.value.problems
+    assert problem.message == (
+        'no InfluenceInterpreter is registered as "hesian"; did you mean "hessian"?'
+    )
+    assert problem.details[0] == (
+        "names in this place: hessian, hutchinson-hessian, hutchinson-ggn, empirical-fisher"
+    )
     with pytest.raises(ConfigError, match=re.escape('unknown argument of "kfac"')):
         planned(approximations={"a": {"type": "kfac", "fischer": "empirical"}})
     with pytest.raises(ConfigError, match=re.escape("dampings.0")):

@@ -7,16 +7,17 @@ import pytest
 from scipy import stats
 
 from hessinf.evaluation.bootstrap import (
-    Resamples,
-    draw_resamples,
     intervals,
     paired_difference,
-    percentile_interval,
     resampled_correlations,
-    weighted_means,
+    without_bias,
 )
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.rank_correlation import spearman
+from hessinf.evaluation.resampling import (
+    Resamples,
+    draw_resamples,
+)
 
 
 def rows(
@@ -30,31 +31,6 @@ def rows(
 
 def repeated(row: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.repeat(row, counts)
-
-
-class TestDrawing:
-    def test_every_resample_draws_as_many_as_there_are(self) -> None:
-        drawn = draw_resamples(queries=7, subsets=11, resamples=200, seed=0)
-        assert drawn.queries.shape == (200, 7)
-        assert drawn.subsets.shape == (200, 11)
-        assert set(drawn.queries.sum(axis=1).tolist()) == {7}
-        assert set(drawn.subsets.sum(axis=1).tolist()) == {11}
-
-    def test_counts_are_those_of_drawing_with_replacement(self) -> None:
-        drawn = draw_resamples(queries=7, subsets=11, resamples=20_000, seed=1)
-        # A count is binomial: its mean is 1, its variance 1 - 1/m.
-        assert drawn.subsets.mean(axis=0) == pytest.approx(np.ones(11), abs=0.03)
-        assert drawn.subsets.var(axis=0) == pytest.approx(np.full(11, 10 / 11), abs=0.05)
-        together = np.corrcoef(drawn.queries[:, 0], drawn.subsets[:, 0])[0, 1]
-        assert abs(together) < 0.03
-
-    def test_the_seed_decides(self) -> None:
-        one, same, other = (
-            draw_resamples(queries=7, subsets=11, resamples=50, seed=seed) for seed in (2, 2, 3)
-        )
-        assert np.array_equal(one.subsets, same.subsets)
-        assert np.array_equal(one.queries, same.queries)
-        assert not np.array_equal(one.subsets, other.subsets)
 
 
 class TestResampledCorrelations:
@@ -121,28 +97,6 @@ class TestResampledCorrelations:
             resampled_correlations(predictions, values, np.ones((1, 29)))
 
 
-class TestMeansAndPercentiles:
-    def test_means_weigh_queries_by_their_draws_and_leave_out_nan(self) -> None:
-        nan = float("nan")
-        correlations = np.array([[0.1, 0.4, nan], [nan, nan, 0.3]])
-        queries = np.array([[2, 1, 0], [1, 2, 0]])
-        found = weighted_means(correlations, queries)
-        np.testing.assert_allclose(found, [0.2, nan])
-
-    def test_one_row_serves_all_resamples(self) -> None:
-        found = weighted_means(np.array([0.0, 1.0]), np.array([[2, 0], [1, 1]]))
-        assert found.tolist() == [0.0, 0.5]
-
-    def test_interval_holds_the_middle_95_percent(self) -> None:
-        low, high = percentile_interval(np.append(np.arange(1001.0), np.nan))
-        assert (low, high) == (pytest.approx(25), pytest.approx(975))
-
-    def test_no_number_is_refused(self) -> None:
-        text = "no resample has a mean: no query has a rank correlation"
-        with pytest.raises(EvaluationError, match=f"^{text}$"):
-            percentile_interval(np.full(5, np.nan))
-
-
 class TestIntervals:
     def test_two_way_is_wider_than_either_way(self) -> None:
         predictions, values = rows(20, queries=40, subsets=60)
@@ -176,6 +130,15 @@ class TestIntervals:
         found = intervals(once, resampled, drawn)
         for low, high in (found.two_way, found.subsets):
             assert low < once.mean() < high
+
+    def test_holds_correlations_only(self) -> None:
+        predictions, values = rows(24, queries=1, subsets=6, noise=0.5)
+        drawn = draw_resamples(queries=1, subsets=6, resamples=1000, seed=0)
+        once = spearman(predictions, values)
+        assert once[0] > 0.5
+        resampled = resampled_correlations(predictions, values, drawn.subsets)
+        assert without_bias(once[0], resampled[:, 0]).max() > 1
+        assert intervals(once, resampled, drawn).two_way[1] == 1.0
 
     def test_interval_over_queries_is_that_of_the_textbook(self) -> None:
         once = np.random.default_rng(22).normal(0.4, 0.1, 200)

@@ -7,14 +7,13 @@ import pytest
 from scipy import stats
 
 from hessinf.evaluation import EvaluationError
-from hessinf.evaluation.bootstrap import draw_resamples
 from hessinf.evaluation.change_agreement import (
     compare_changes,
     pearson,
     pearson_intervals,
-    percentiles,
     resampled_pearson,
 )
+from hessinf.evaluation.resampling import draw_resamples, percentile_interval
 
 
 def pairs(seed: int = 0, queries: int = 5, changes: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -96,14 +95,17 @@ class TestBootstrap:
         resamples = draw_resamples(queries=5, subsets=40, resamples=500, seed=1)
         intervals, replicates = pearson_intervals(predicted, true, resamples)
         value = compare_changes(predicted, true).pearson
-        assert intervals["two_way"] == percentiles(replicates)
+        assert intervals["two_way"] == percentile_interval(replicates)
         for low, high in intervals.values():
             assert low < value < high
         widths = {name: high - low for name, (low, high) in intervals.items()}
         assert widths["two_way"] > widths["changes"]
 
     def test_an_interval_of_nothing_is_null(self) -> None:
-        assert percentiles(np.array([0.1, np.nan, 0.2])) == [None, None]
+        _, true = pairs()
+        resamples = draw_resamples(queries=5, subsets=40, resamples=100, seed=1)
+        intervals, _ = pearson_intervals(np.full_like(true, 0.1), true, resamples)
+        assert intervals == {"two_way": None, "queries": None, "changes": None}
 
 
 class TestPlantedErrors:

@@ -37,6 +37,17 @@ def test_the_value_is_the_share_of_queries_with_their_class_first(tmp_path):
     }
 
 
+def test_lists_that_hold_everything_are_warned_of(tmp_path):
+    problem = problem_with(TRAIN, QUERIES, tmp_path)
+    ClassDetection(k=3).check(problem)
+    assert problem.warnings == []
+    ClassDetection(k=4).check(problem)
+    assert problem.warnings == [
+        'class-detection: with k = 4, the column "top k" looks at all 4 training examples, and '
+        "every row gets the same there; lower k"
+    ]
+
+
 def test_queries_that_are_predicted_wrongly_may_be_left_out(tmp_path):
     problem = problem_with(TRAIN, QUERIES, tmp_path)
     metric = ClassDetection(only_correct=True)
@@ -52,7 +63,7 @@ def test_where_no_query_is_left_there_is_no_value(tmp_path):
     rows = [FixedScores(name, SCORES[:2]) for name in ("x", "random")]
     judgements, conclusion = concluded(ClassDetection(only_correct=True), rows, problem)
     for judgement in judgements.values():
-        assert np.isnan(judgement.summary["value"])
+        assert judgement.summary["value"] is None
         assert judgement.summary["interval"] is None
         assert judgement.summary["queries"] == 0
     assert conclusion.notes == (

@@ -18,6 +18,8 @@ from hessinf.evaluation.method_attribution import MethodAttribution
 from hessinf.evaluation.metric import Conclusion, Judgement, Metric
 from hessinf.evaluation.problem import Problem
 from hessinf.evaluation.row_folder import row_folder
+from hessinf.training import Trainer
+from hessinf.training.lbfgs import Lbfgs
 from tests.evaluation.problems import small_network_problem
 
 EKFAC = {"type": "ekfac", "damping": 0.01}
@@ -131,6 +133,19 @@ class TestEvaluate:
         assert 0.5 < model["queries"]["accuracy"] <= 1
         assert found["train"] == {"examples": 40, "sha256": problem.train.fingerprint()}
 
+    def test_why_models_are_not_trained_together_is_told(self, problem: Problem) -> None:
+        def told(problem: Problem) -> Any:
+            return evaluate(problem, {"mean": Mean()}, {})["problem"]["retraining"]
+
+        assert told(problem) == {"batched": True, "one_after_another_because": None}
+        all_at_once = Trainer(optimizer=Lbfgs(), epochs=2)
+        assert told(replace(problem, trainer=all_at_once)) == {
+            "batched": False,
+            "one_after_another_because": "the optimizer takes all examples at once and searches "
+            "its own step lengths",
+        }
+        assert told(replace(problem, trainer=None)) is None
+
     def test_it_is_json_and_the_same_twice(self, problem: Problem, tmp_path: Path) -> None:
         texts = [
             json.dumps(evaluate(problem, {"m": Mean()}, {"e": EKFAC}, folder=folder))
@@ -176,6 +191,28 @@ class TestEvaluate:
             evaluate(problem, {"first": first, "second": Refusing()}, {"x": EKFAC})
         assert first.asked == ["check"]
 
+    def test_models_are_looked_at_once_all_checks_without_them_are_done(
+        self, problem: Problem
+    ) -> None:
+        seen = []
+
+        class Looking(Mean):
+            def check(self, problem: Problem) -> None:
+                seen.append(("check", len(problem.models)))
+
+            def check_models(self, problem: Problem) -> None:
+                seen.append(("check_models", len(problem.models)))
+
+        evaluate(problem, {"first": Looking(), "second": Looking()}, {})
+        assert seen == [("check", 0), ("check", 0), ("check_models", 1), ("check_models", 1)]
+
+    def test_what_a_check_warns_of_is_told(self, problem: Problem) -> None:
+        class Warning(Mean):
+            def check(self, problem: Problem) -> None:
+                problem.warn("mind the check")
+
+        assert evaluate(problem, {"m": Warning()}, {})["warnings"] == ["mind the check"]
+
 
 @pytest.mark.parametrize(
     ("row", "folder"),
@@ -192,6 +229,15 @@ def test_rows_of_any_name_have_a_folder_of_their_own(tmp_path: Path, row: str, f
     found = row_folder(tmp_path, row)
     assert found == tmp_path / folder
     assert found.resolve().parent == tmp_path.resolve()
+
+
+def test_long_names_have_a_folder_that_file_systems_take(tmp_path: Path) -> None:
+    names = [80 * "方", 79 * "方" + "法", 80 * "x"]
+    folders = [row_folder(tmp_path, name) for name in names]
+    assert len(set(folders)) == len(names)
+    for folder in folders:
+        folder.mkdir()
+    assert folders[2].name == names[2]
 
 
 def test_retraining_is_refused_with_its_reason(tmp_path: Path) -> None:

@@ -103,6 +103,26 @@ class TestRefused:
                 "a row has a name of 81 letters, expected 1 to 80",
             ),
             (
+                {"metrics": {"": "lds"}},
+                "evaluation.metrics",
+                "a metric has a name of 0 letters, expected 1 to 80",
+            ),
+            *(
+                (
+                    {key: {name: what}},
+                    f"evaluation.{key}",
+                    f"{name!r} cannot be shown as a name: expected letters that can be printed, "
+                    "without spaces before or behind them",
+                )
+                for key, name, what in (
+                    ("methods", " ", "kfac"),
+                    ("methods", "two\nlines", "kfac"),
+                    ("metrics", "\t", "lds"),
+                    ("scores", "theirs ", "x.npy"),
+                    ("scores", "\ud800", "x.npy"),
+                )
+            ),
+            (
                 {"metrics": {}},
                 "evaluation.metrics",
                 "there is none; name one: { lds: 'lds' }",

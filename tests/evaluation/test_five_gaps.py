@@ -13,6 +13,7 @@ import pytest
 from hessinf.evaluation import EvaluationError, FiveGaps, Metric, evaluate
 from hessinf.evaluation.proximal_retraining import ProximalRetraining
 from hessinf.registry import ConfigError
+from hessinf.training.early_stopping import EarlyStopping
 from tests.evaluation.problems import small_network_problem, small_problem
 
 
@@ -66,6 +67,25 @@ class TestNetwork:
             f"{gaps[largest]['mean_absolute']:.3g} of loss on average, "
             f"{gaps[largest]['share']:.0%} of the gaps up to exact Gauss-Newton influence"
         ]
+
+
+def test_models_are_stopped_by_validation_data_where_the_explained_one_was(
+    tmp_path: Path,
+) -> None:
+    """Of labels that are all wrong: every epoch is worse, and the first ends the training."""
+    problem = small_network_problem(tmp_path)
+    labels = problem.queries.targets.tolist()
+    wrong = problem.queries.relabelled({place: (x + 1) % 3 for place, x in enumerate(labels)})
+    assert problem.trainer is not None
+    trainer = replace(problem.trainer, early_stopping=EarlyStopping(patience=1))
+    whole, stopped = (
+        FiveGaps(examples=3, damping=0.3)
+        .prepare(replace(problem, trainer=trainer, validation=data, recipe={"validation": name}))
+        .changes
+        for name, data in (("none", None), ("wrong", wrong))
+    )
+    assert np.abs(stopped["warm_start"]).max() < np.abs(whole["warm_start"]).max() / 2
+    assert (stopped["proximal"] == whole["proximal"]).all()
 
 
 class TestLinearModel:

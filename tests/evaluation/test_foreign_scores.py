@@ -36,6 +36,12 @@ def test_a_transposed_square_matrix(square: Problem, scores: np.ndarray) -> None
         'the scores "x": rows and columns seem to be exchanged: transposed, they agree with the '
         'gradients of the explained model; if so, say NAME=FILE:transposed, or "transposed": true'
     )
+    (sentence,) = check("x", -scores.T, references).sentences
+    assert sentence == (
+        'the scores "x": rows and columns seem to be exchanged, and the sign turned: with both '
+        "turned back, they agree with the gradients of the explained model; if so, say "
+        'NAME=FILE:transposed:negated, or "transposed": true and "negated": true'
+    )
 
 
 def test_models_that_hardly_differ_are_not_told_apart(tmp_path: Path) -> None:

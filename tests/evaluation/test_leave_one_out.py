@@ -143,6 +143,8 @@ class TestRefusals:
         metric = Metric.from_config(
             {"type": "leave-one-out", "ground_truth": {"type": "leave-some-out", "subsets": 3}}
         )
+        with pytest.raises(EvaluationError, match="gives LeaveSomeOutChanges; use "):
+            metric.check(problem)  # before anything is trained
         with pytest.raises(EvaluationError) as raised:
             metric.prepare(problem)
         assert str(raised.value) == (

@@ -75,8 +75,11 @@ class TestMetric:
 
     def test_other_ground_truths(self, tmp_path: Path) -> None:
         metric = Metric.from_config({"type": "leave-some-out", "ground_truth": "leave-one-out"})
+        problem = small_problem(tmp_path, train_size=10)
+        with pytest.raises(EvaluationError, match=r'^the metric "leave-some-out" needs'):
+            metric.check(problem)  # before anything is trained
         with pytest.raises(EvaluationError) as raised:
-            metric.prepare(small_problem(tmp_path, train_size=10))
+            metric.prepare(problem)
         assert str(raised.value) == (
             'the metric "leave-some-out" needs differences of losses, and "leave-one-out" gives '
             'other things; use "leave-some-out", or the metric "lds"'

@@ -219,8 +219,8 @@ class TestNetworks:
         with pytest.raises(
             EvaluationError,
             match=r"^the proximal Bregman response without training example 40 ended with a "
-            r"gradient of norm [0-9.e-]+, expected 1e-30 at most; raise damping, which keeps it "
-            r"near the model$",
+            r"gradient of norm [0-9.e-]+, expected 1e-30 at most; raise damping \(0\.01 "
+            r"now\), which keeps it near the model$",
         ):
             impossible.bregman()
 

@@ -175,20 +175,26 @@ class TestChecked:
     SHAPE = (2, 3)
 
     @pytest.mark.parametrize(
-        ("scores", "may_transpose", "message"),
+        ("scores", "transposed", "message"),
         [
             (
                 np.zeros((3, 2)),
-                True,
+                False,
                 "scores has shape [3, 2], expected [2, 3] (queries, training examples); rows seem "
                 'to be training examples: say so with NAME=FILE:transposed, or {"path": ..., '
                 '"transposed": true}',
             ),
             (
                 np.zeros((3, 2)),
-                False,
+                None,
                 "scores has shape [3, 2], expected [2, 3] (queries, training examples); rows seem "
                 "to be training examples: transpose them",
+            ),
+            (
+                np.zeros((3, 2)),
+                True,
+                "scores has shape [3, 2], expected [2, 3] (queries, training examples); they fit "
+                'as they lie in the file: leave ":transposed", or "transposed": true, out',
             ),
             (
                 np.zeros((2, 4)),
@@ -219,9 +225,9 @@ class TestChecked:
             ),
         ],
     )
-    def test_refused(self, scores: np.ndarray, may_transpose: bool, message: str) -> None:
+    def test_refused(self, scores: np.ndarray, transposed: bool | None, message: str) -> None:
         with pytest.raises(EvaluationError, match=f"^{re.escape(message)}$"):
-            score_checks.checked(scores, self.SHAPE, "scores", may_transpose=may_transpose)
+            score_checks.checked(scores, self.SHAPE, "scores", transposed=transposed)
 
     def test_whole_numbers_become_float64(self) -> None:
         found = score_checks.checked(np.arange(6).reshape(2, 3), self.SHAPE, "scores")

@@ -51,9 +51,14 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "went off",))
 
     np.save(tmp_path / "s.npy", np.array([[Bomb()]], dtype=object), allow_pickle=True)
-    assert refusal(tmp_path / "s.npy").startswith(
-        f'"{tmp_path}/s.npy" is no .npy file with one array (Object arrays cannot be loaded'
+    message = (
+        f'"{tmp_path}/s.npy" is no .npy file with one array of numbers (it is of another kind, or '
+        "holds Python objects); save scores with numpy.save(path, scores), [queries, training "
+        "examples]"
     )
+    assert refusal(tmp_path / "s.npy") == message
+    (tmp_path / "s.npy").write_text("1,2,3")
+    assert refusal(tmp_path / "s.npy") == message
     assert not (tmp_path / "went off").exists()
 
 

@@ -76,7 +76,7 @@ def test_where_no_query_was_misled_the_value_is_none_and_not_zero(tmp_path):
     problem = problem_with(TRAIN, queries, tmp_path)
     judgements, conclusion = concluded(ShortcutDetection(), rows, problem)
     for judgement in judgements.values():
-        assert np.isnan(judgement.summary["value"])  # null in results
+        assert judgement.summary["value"] is None
         assert judgement.summary["interval"] is None
         assert judgement.summary["queries"] == 0
     assert conclusion.notes == (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hessinf.evaluation import Metric, TopKOverlap
-from hessinf.evaluation.top_overlap import jackknife_interval, random_distinct, top_overlap
+from hessinf.evaluation.top_lists import jackknife_interval, random_distinct, top_overlap
 from tests.evaluation.fixed_scores import FixedScores, concluded, labelled, problem_with
 
 TRAIN, QUERIES = labelled([0, 1, 2] * 10), labelled([0, 1, 2, 0])
@@ -18,6 +18,7 @@ def test_the_value_is_the_share_of_distinct_examples(tmp_path):
     problem = problem_with(TRAIN, QUERIES, tmp_path, models=2)
     metric = TopKOverlap(k=5)
     metric.check(problem)
+    assert problem.warnings == []
     truth = metric.prepare(problem)
     judgement = metric.measure(FixedScores("x", scores(0), scores(1)), truth, problem)
     each = [top_overlap(scores(seed), 5) for seed in (0, 1)]
@@ -40,6 +41,11 @@ def test_the_value_is_the_share_of_distinct_examples(tmp_path):
 def test_lists_are_never_longer_than_the_data(tmp_path):
     problem = problem_with(TRAIN, QUERIES, tmp_path)
     metric = TopKOverlap(k=1000)
+    metric.check(problem)
+    assert problem.warnings == [
+        "top-k-overlap: lists of k = 1000 hold all 30 training examples, so that every row gets "
+        "the same; lower k"
+    ]
     truth = metric.prepare(problem)
     summary = metric.measure(FixedScores("x", scores(0)), truth, problem).summary
     assert summary["value"] == summary["largest"] == 0.25

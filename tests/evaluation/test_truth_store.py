@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +94,63 @@ def test_a_broken_file_is_named_and_never_unpickled(tmp_path: Path) -> None:
     np.savez(file, values=np.array([{}], dtype=object))
     with pytest.raises(EvaluationError, match="allow_pickle=False"):
         store.produce("kind", IDENTITY, values)
+
+
+def test_an_array_that_is_missing_is_named_with_its_file(tmp_path: Path) -> None:
+    store = TruthStore(tmp_path)
+    store.produce("kind", IDENTITY, values)
+    (file,) = tmp_path.glob("*.npz")
+    np.savez(file, other=np.zeros(2))
+    with pytest.raises(EvaluationError) as error:
+        store.produce("kind", IDENTITY, values)["masks"]
+    assert str(error.value) == (
+        f'{file} has no array "masks" (it has: other); remove it, and it will be made again'
+    )
+
+
+def test_what_one_process_makes_the_others_wait_for(tmp_path: Path) -> None:
+    made, begun, both = [], threading.Event(), threading.Barrier(2, timeout=60)
+
+    def make(parts: TruthParts) -> dict[str, np.ndarray]:
+        made.append(1)
+        begun.set()
+        both.wait()  # the other one asks now
+        return values(parts)
+
+    def ask(_: int) -> dict[str, np.ndarray]:
+        return TruthStore(tmp_path).produce("kind", IDENTITY, make)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, 0)
+        assert begun.wait(60)
+        second = pool.submit(ask, 1)
+        both.wait()
+        for found in (first.result(60), second.result(60)):
+            np.testing.assert_array_equal(found["masks"], np.eye(3))
+    assert made == [1]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".npz"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EvaluationError) as error:
+        TruthStore(tmp_path / "file" / "store").produce("kind", IDENTITY, values)
+    assert str(error.value) == (
+        f"ground truth cannot be written to {tmp_path}/file/store (Not a directory); name another "
+        'directory ("evaluation": {"ground_truth": ...})'
+    )
+
+
+def test_a_place_is_looked_at_before_a_long_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TruthStore(tmp_path / "new" / "inside").require_place()
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    TruthStore(tmp_path).require_place()  # it may have all that is needed
+    with pytest.raises(EvaluationError) as error:
+        TruthStore(tmp_path / "new").require_place()
+    assert str(error.value) == (
+        f"{tmp_path}/new cannot be a directory for ground truth: nothing may be written in "
+        f"{tmp_path}; name another directory"
+    )

@@ -77,12 +77,12 @@ def test_zeros_are_no_trained_model(tmp_path: Path) -> None:
 def test_weak_regressions_are_no_warm_start(tmp_path: Path) -> None:
     # Targets are noise for the most part: the trained model is little better than a constant.
     generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(200, 3, generator=generator)
-    targets = 0.3 * inputs[:, :1] + torch.randn(200, 1, generator=generator)
+    inputs = torch.randn(205, 3, generator=generator)
+    targets = 0.3 * inputs[:, :1] + torch.randn(205, 1, generator=generator)
     data = Dataset.from_columns(inputs, targets)
     problem = problem_of(
-        data,
-        data[:5],
+        data[:200],
+        data[200:],
         {"type": "linear-regression"},
         Trainer(epochs=20),
         folder=tmp_path,

@@ -351,6 +351,21 @@ def test_union_shows_one_line_for_each_branch():
     )
 
 
+def test_union_of_words_and_registered_names_lists_both():
+    with pytest.raises(ConfigError) as raised:
+        plan(Literal["none", "listless"] | Solver, "listles")
+    (problem,) = raised.value.problems
+    assert (problem.path, problem.message) == (
+        "type",
+        'no Solver is registered as "listles"; did you mean "listless"?',
+    )
+    assert problem.details[0] == "names in this place: none, listless"
+    assert problem.details[1].startswith("registered: ")
+    with pytest.raises(ConfigError) as raised:
+        plan(Literal["none"] | Solver, {"type": "lissa", "depht": 3})
+    assert "names in this place" not in str(raised.value)
+
+
 def test_union_of_objects_that_cannot_be_told_apart():
     with pytest.raises(ConfigError) as raised:
         plan(Solver | Point, {"z": 1})

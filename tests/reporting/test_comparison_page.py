@@ -142,6 +142,12 @@ def test_without_ground_truth_there_is_no_quality():
     assert "<h2>Cost" in page
 
 
+def test_what_is_wide_scrolls_by_itself():
+    page = comparison_page(comparison(), costs("kfac", "ekfac"))
+    assert page.count("<svg") == page.count('<div class="scroll">\n<svg') == 1
+    assert "p, h2, summary, th[scope=row] { overflow-wrap: anywhere; }" in page
+
+
 def test_everything_is_escaped():
     name = '<script>alert("x")</script>&'
     text = comparison_page(comparison(name, warnings=["a < b & c"]), costs("kfac", name))
@@ -249,6 +255,20 @@ class TestPlot:
         assert len(re.findall(r'text-anchor="middle">[\d.]+</text>', svg)) >= 2
         ax, bx = self.numbers(svg, "cx")
         assert 10 < bx - ax < 60
+
+    def test_long_names_stay_inside(self):
+        long, longest = "ekfac (relative-damping-of-the-mean)", "x" * 300
+        points = [Point("kfac", 0.1, 0.1), Point(long, 10, 0.4), Point(longest, 0.2, 0.3)]
+        svg = pareto_plot(points, cost="s", quality="LDS")
+        labels = re.findall(
+            r'<text x="([\d.]+)" y="[\d.]+" dy=".35em"( text-anchor="end")?>(.*?)</text>', svg
+        )
+        assert [(end != "", text) for _, end, text in labels[:2]] == [(False, "kfac"), (True, long)]
+        assert labels[2][2].endswith("x…")
+        for x, end, text in labels:
+            width = 7.5 * len(text)
+            first = float(x) - width if end else float(x)
+            assert 0 <= first <= first + width <= 760
 
     def test_one_point_is_enough(self):
         Wellformed(pareto_plot([Point("a", 1, 0.2)], cost="s", quality="LDS"))

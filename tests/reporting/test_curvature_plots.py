@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from hessinf.reporting.matrix_plots import (  # noqa: E402
     draw_inversion_errors,
     draw_matrix,
 )
+from hessinf.reporting.short_names import short_name  # noqa: E402
 from hessinf.reporting.spectrum_plots import draw_spectra  # noqa: E402
 
 LAYOUT: dict[str, Any] = {
@@ -154,6 +156,34 @@ def test_inversion_errors_are_written_into_their_cells():
     assert [text.get_text() for text in pseudo.texts] == ["1e-12", "1", "0", "2.5"]
     assert [label.get_text() for label in pseudo.get_xticklabels()] == ["1e-06", "0.0001"]
     assert exact.get_ylabel() == "damping λ"
+
+
+def test_many_thresholds_have_room_for_their_numbers():
+    thresholds = [10.0**-place for place in range(9)]
+    grid = [[1.6e-16] * 9] * 2
+    canvas = Figure(layout="constrained")
+    draw_inversion_errors(
+        canvas, "x" * 100, {"pseudo": {"thresholds": thresholds, "of_damped": grid}}, [1e-3, 1e-2]
+    )
+    canvas.draw_without_rendering()
+    axes = canvas.axes[0]
+    places = [text.get_window_extent() for text in axes.texts[:9]]
+    assert all(one.x1 < other.x0 for one, other in itertools.pairwise(places))
+    title = canvas._suptitle.get_window_extent()
+    assert 0 <= title.x0 < title.x1 <= canvas.bbox.x1
+
+
+def test_long_names_are_cut_in_the_middle():
+    name = "first" + "-" * 70 + "last"
+    assert short_name("kfac") == "kfac"
+    assert short_name(name) == f"first{'-' * 15}…{'-' * 15}last"
+    assert len(short_name(name)) == 40
+    canvas = Figure(layout="constrained")
+    draw_comparison(canvas, dict.fromkeys([name, "ggn"], np.eye(100)), LAYOUT, 0.5)
+    assert canvas.axes[0].get_title() == short_name(name)
+    canvas = Figure(layout="constrained")
+    draw_spectra(canvas, {name: {"eigenvalues": np.linspace(1.0, 2.0, 5)}})
+    assert [text.get_text() for text in canvas.legends[0].get_texts()] == [short_name(name)]
 
 
 def test_spectra_by_sign():

@@ -26,6 +26,7 @@ from hessinf.training import (
     TrainedMembers,
     Trainer,
     TrainingRecord,
+    batching_obstacle,
     train_members,
 )
 
@@ -63,6 +64,11 @@ class Problem:
         module = self.make_module(member.seed)
         subset = self.dataset.subset(member.indices)
         return module, trainer.fit(module, subset, self.objective, seed=member.seed, **settings)
+
+    def obstacle(self, trainer: Trainer) -> str:
+        return batching_obstacle(
+            trainer, self.make_module, self.dataset, self.objective, device="cpu"
+        )
 
 
 def seeded(build: Callable[[], nn.Module]) -> MakeModule:

@@ -107,6 +107,7 @@ class TestOneAfterAnother:
         trainer = Trainer(optimizer, epochs=2, batch_size=8)
         with caplog.at_level(logging.WARNING, "hessinf.training"):
             trained = assert_as_alone(problem, trainer, MEMBERS)
+        assert problem.obstacle(trainer) == trained.reason
         assert not trained.batched
         assert trained.reason.startswith(reason)
         assert [record.getMessage() for record in caplog.records] == [
@@ -159,8 +160,10 @@ class TestOneAfterAnother:
         problem = Problem(Dataset(instances), CrossEntropy(), lambda _: Mean())
         members = [Member(range(8), 0), Member(range(4, 12), 1)]
         (trained,) = problem.train(Trainer(epochs=1, batch_size=4), members)
-        assert trained.reason == (
-            "the examples differ in shape, or are too many to be kept in memory at once"
+        assert (
+            trained.reason
+            == problem.obstacle(Trainer(epochs=1, batch_size=4))
+            == ("the examples differ in shape, or are too many to be kept in memory at once")
         )
         assert [record.num_examples for record in trained.records] == [8, 8]
 

@@ -1,4 +1,4 @@
-"""What retraining without some training examples showed, as arrays."""
+"""Loss changes without some training examples: what retraining shows, and what scores predict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hessinf.scores.loss_change import TrainingReduction, loss_change_if_removed
 
 
 @dataclass(frozen=True, eq=False)
-class LeaveOneOut:
+class LeaveOneOutChanges:
     """Models trained again without one example each.
 
     Parameters
@@ -31,7 +31,7 @@ class LeaveOneOut:
 
 
 @dataclass(frozen=True, eq=False)
-class LeaveSomeOut:
+class LeaveSomeOutChanges:
     """Models trained again on subsets.
 
     Parameters

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hessinf.evaluation import EvaluationError
-from hessinf.evaluation.removals import changes_from_scores, subset_changes_from_scores
+from hessinf.evaluation.loss_changes import changes_from_scores, subset_changes_from_scores
 
 SCORES = np.random.default_rng(0).standard_normal((3, 8))
 

@@ -12,8 +12,8 @@ from statistics import NormalDist
 import numpy as np
 
 from hessinf.evaluation.array_checks import finite_array
-from hessinf.evaluation.bootstrap import CONFIDENCE
 from hessinf.evaluation.errors import EvaluationError
+from hessinf.evaluation.resampling import CONFIDENCE
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hessinf.evaluation.errors import EvaluationError
-from hessinf.evaluation.top_overlap import (
+from hessinf.evaluation.top_lists import (
     jackknife_interval,
     largest_distinct,
     random_distinct,
