@@ -70,7 +70,7 @@ RECIPES: Mapping[str, Recipe] = {
         "pydvl==0.10.0",
         needs=(
             *("scikit-learn", "scipy", "joblib", "cloudpickle", "tqdm", "zarr", "numcodecs"),
-            *("pandas==3.1.1", "psutil==7.2.2", "dask==2026.8.0", "distributed==2026.8.0"),
+            *("pandas", "psutil==7.2.2", "dask==2026.8.0", "distributed==2026.8.0"),
             "pyDeprecate==0.3.2",
         ),
     ),
@@ -82,7 +82,7 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     # Its list asks for pretty_midi, which only its music benchmark uses.
     "dattri": Recipe("dattri==0.3.0", needs=("scipy", "tqdm", "PyYAML")),
-    "captum": Recipe("captum==0.9.0", needs=("packaging", "tqdm", "matplotlib==3.11.2")),
+    "captum": Recipe("captum==0.9.0", needs=("packaging", "tqdm", "matplotlib")),
     # Its list asks for BackPACK, which asks for torchvision.
     "curvlinops": Recipe(
         "curvlinops-for-pytorch==3.0.1",

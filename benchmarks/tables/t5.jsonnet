@@ -51,6 +51,12 @@ function(small=false) {
       problems.digits(small, epochs=400, weight_decay=1e-3),
       small,
     ),
+    run(
+      'all of it: margin, 400 epochs, weight decay 0.001, 10 models',
+      problems.digits(small, epochs=400, weight_decay=1e-3) + { measurement: 'margin' },
+      small,
+      models=10,
+    ),
     run('half as wide: 64-16-8-10', problems.digits(small, hidden=[16, 8]), small),
     run('twice as wide: 64-64-32-10', problems.digits(small, hidden=[64, 32]), small),
   ],

@@ -29,7 +29,7 @@ function(small=false) {
         brittleness: {
           type: 'brittleness',
           queries: if small then 3 else 24,
-          removed: if small then [10, 40] else [20, 80, 160],
+          removed: if small then [10, 40] else [20, 40, 80],
           repeats: if small then 2 else 3,
         },
       }),

@@ -45,7 +45,9 @@
           alphas: if small then alphas[0:2] else alphas,
           subsets: if small then 6 else 100,
           repeats: if small then 2 else repeats,
-          dampings: if small then dampings[4:6] else dampings,
+          dampings:
+            local middle = std.floor(std.length(dampings) / 2);
+            if small then dampings[middle - 1:middle + 1] else dampings,
           resamples: if small then 100 else 1000,
         },
       },
