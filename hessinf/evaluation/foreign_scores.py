@@ -141,12 +141,7 @@ class References:
 
     def of(self, model: ScoreModel) -> dict[str, np.ndarray]:
         """Return all references of a model, ``[Q, N]`` each."""
-        found = {}
-        for name, method in self._methods.items():
-            scores = method.scores_for(model)
-            assert scores is not None
-            found[name] = scores
-        return found
+        return {name: method.scores_of(model) for name, method in self._methods.items()}
 
     def others(self) -> Sequence[ScoreModel]:
         """Return models of other seeds, trained on the same data; none without a trainer."""

@@ -75,12 +75,11 @@ def make_problem(
     loss = as_objective(objective)
     overlap = overlap_warning(data, asked)
     make_module, recipe = _maker(model, data, loss)
-    if trainer is None and (module is None or models > 1):
-        raise EvaluationError("make_problem needs a trainer, or one trained module (models=1)")
     trained = [] if module is None else [ScoreModel(module.eval(), {}, seed)]
     seeds = [seed, *further_seeds(seed, models - 1)]
     for one in seeds[len(trained) :]:
-        assert trainer is not None
+        if trainer is None:
+            raise EvaluationError("make_problem needs a trainer, or one trained module (models=1)")
         network = make_module(one)
         record = trainer.fit(network, data, loss, seed=one, device=device)
         trained.append(ScoreModel(network.cpu().eval(), record.to_json(), one))

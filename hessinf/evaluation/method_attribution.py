@@ -74,7 +74,7 @@ class MethodAttribution(Attribution):
 
     def scores(self, model: int = 0) -> np.ndarray:
         """Return the scores ``[Q, N]``, float64."""
-        return self._scores(self.problem.models[model])
+        return self.scores_of(self.problem.models[model])
 
     def fit(self, model: int = 0) -> None:
         """Fit the method to one of the problem's models now, not with the first number.
@@ -100,7 +100,7 @@ class MethodAttribution(Attribution):
             return super().scores_by_damping(dampings, model)
         chosen = self.problem.models[model]
         if not overrides(self.method_class, "change_damping"):
-            return np.stack([self._scores(chosen, damping) for damping in dampings])  # [D, Q, N]
+            return np.stack([self.scores_of(chosen, damping) for damping in dampings])  # [D, Q, N]
         return self._array(
             "scores-by-damping",
             chosen,
@@ -138,12 +138,12 @@ class MethodAttribution(Attribution):
             return None
         every = np.arange(len(self.problem.train))  # [N]
         return loss_changes.changes_from_scores(
-            self._scores(chosen), every, self.problem.training_reduction
+            self.scores_of(chosen), every, self.problem.training_reduction
         )
 
     def scores_for(self, model: ScoreModel) -> np.ndarray | None:
         """Return the scores ``[Q, N]`` for any model; None where checkpoints tie it to one."""
-        return None if self.checkpoints else self._scores(model)
+        return None if self.checkpoints else self.scores_of(model)
 
     def release(self) -> None:
         """Let go of the fitted interpreter."""
@@ -159,7 +159,8 @@ class MethodAttribution(Attribution):
         """Say which method it is, with which arguments, and which damping was applied."""
         return {"interpreter": self.spec, **self._facts}
 
-    def _scores(self, model: ScoreModel, damping: Any = None) -> np.ndarray:
+    def scores_of(self, model: ScoreModel, damping: Any = None) -> np.ndarray:
+        """Return the scores ``[Q, N]`` of a model; at another damping, fitted anew."""
         changed = {} if damping is None else {"damping": damping}
         return self._array(
             "scores", model, lambda interpreter: interpreter.scores(self.problem.queries), **changed
