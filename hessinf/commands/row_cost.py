@@ -78,7 +78,7 @@ def measured_cost(folder: Path, row: str) -> dict[str, Any]:
 def _in_own_process(folder: Path, row: str) -> dict[str, Any]:
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, os.environ.get("PYTHONPATH", "")]
-    plugins = [plugin.name for plugin in imported_plugins()]
+    plugins = [plugin.found_anywhere for plugin in imported_plugins()]
     process = subprocess.Popen(
         [sys.executable, "-m", "hessinf.commands.row_cost", str(folder), row, *plugins],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},

@@ -47,6 +47,19 @@ class Plugin:
     modules: tuple[str, ...]
     registered: tuple[str, ...] = ()
 
+    @property
+    def found_anywhere(self) -> str:
+        """The name by which another process finds it, in whatever folder that works.
+
+        The path of a file may have been relative to a config's folder: it becomes absolute.
+        """
+        module = sys.modules.get(self.modules[0]) if self.modules else None
+        file = getattr(module, "__file__", None)
+        if file is None or not _looks_like_path(self.name):
+            return self.name
+        path = Path(file).resolve()
+        return str(path.parent if path.name == "__init__.py" else path)
+
 
 _imported: dict[str, Plugin] = {}
 _registered: list[str] = []

@@ -18,6 +18,7 @@ from hessinf.evaluation.agreement import agreement
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.models import load_archive
+from hessinf.registry import plugins
 from tests.commands.conftest import RING, write
 
 JUDGED = """(import 'ring.libsonnet') + {
@@ -36,6 +37,12 @@ PLAIN = JUDGED.replace("'ggn'", "'exact'").replace(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_plugins_of_other_tests(monkeypatch):
+    """Processes of rows import what this process has imported."""
+    monkeypatch.setattr(plugins, "_imported", {})
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A finished comparison of "exact", "ggn" and "dot", and what it printed."""
@@ -44,6 +51,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         patch.chdir(folder)
         patch.setenv("HOME", str(folder))
         patch.setenv("HESSINF_PROGRESS", "0")
+        patch.setattr(plugins, "_imported", {})
         write({"ring.libsonnet": RING, "a.jsonnet": PLAIN, "b.jsonnet": JUDGED})
         assert main(["compare", "a.jsonnet", "b.jsonnet", "-s", "run", "--device", "cpu"]) == 0
     return folder

@@ -131,6 +131,25 @@ def test_a_file_of_the_working_directory_keeps_its_name(folder, solver):
     assert solver.list_available() == ["mine"]
 
 
+def test_files_are_found_anywhere_by_their_absolute_paths(folder):
+    write(
+        folder,
+        {
+            "configs/one.py": registering("one"),
+            "configs/several/__init__.py": registering("several"),
+            "named/__init__.py": registering("named"),
+        },
+    )
+    plugins = import_plugins(["one.py", "./several"], base=folder / "configs")
+    plugins += import_plugins(["named"])
+    configs = (folder / "configs").resolve()
+    assert [plugin.found_anywhere for plugin in plugins] == [
+        str(configs / "one.py"),
+        str(configs / "several"),
+        "named",
+    ]
+
+
 def test_a_file_relative_to_the_folder_of_its_config(folder, solver):
     write(folder, {"configs/mine.py": registering("mine")})
     import_plugins(["mine.py"], base=folder / "configs")
