@@ -99,6 +99,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt as interruption:
+        if argv is None:
+            # A second ^C while the process ends would take its status away.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         what = "terminated" if isinstance(interruption, Terminated) else "interrupted"
         hint = "; what is finished is kept: go on with -r" if _command(others) in RUNS else ""
         print(f"{what}{hint}", file=sys.stderr)
