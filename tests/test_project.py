@@ -24,6 +24,7 @@ FLOORS: dict[str, float] = {
     "errors": 0,
     "registry": 1,
     "runtime": 1,
+    "display": 1,
     "data": 2,
     "models": 2,
     "gradients": 3,
