@@ -18,9 +18,11 @@ from hessinf.data.mnist_5k import Mnist5k
 from hessinf.data.noisy_labels import NoisyLabels
 from hessinf.data.parkinsons import Parkinsons
 from hessinf.data.parquet_reader import ParquetReader
+from hessinf.data.reviews import Reviews
 from hessinf.data.shortcut import Shortcut
 from hessinf.data.subset import Subset
 from hessinf.data.synthetic import Synthetic
+from hessinf.data.text_reader import TextReader
 from hessinf.data.wine import Wine
 
 __all__ = [
@@ -41,9 +43,11 @@ __all__ = [
     "NoisyLabels",
     "Parkinsons",
     "ParquetReader",
+    "Reviews",
     "Shortcut",
     "Subset",
     "Synthetic",
+    "TextReader",
     "Wine",
     "as_dataset",
 ]

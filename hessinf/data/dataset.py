@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -12,15 +13,17 @@ from hessinf.data.columns import Columns
 from hessinf.data.default_display import default_display, label_name
 from hessinf.data.errors import DataError, quoted
 from hessinf.data.instance import Instance, InstanceSource
+from hessinf.display.numbers import counted
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import torch
 
-    from hessinf.data import checks, fingerprint, stacking
+    from hessinf.data import checks, dataset_html, fingerprint, stacking
 else:
     torch = lazy_import("torch")
     checks = lazy_import("hessinf.data.checks")
+    dataset_html = lazy_import("hessinf.data.dataset_html")
     fingerprint = lazy_import("hessinf.data.fingerprint")
     stacking = lazy_import("hessinf.data.stacking")
 
@@ -38,7 +41,8 @@ class Dataset(Sequence[Instance]):
         The name of each class, in the order of the class numbers; None where classes have no names
         and for regressions.
     feature_names
-        The name of each number of a vector input, where they have names.
+        The name of each number of a vector input, where they have names; where inputs are a dict
+        with token numbers, the name of each of those: the vocabulary.
     name
         What messages call the data set.
     flipped
@@ -130,6 +134,13 @@ class Dataset(Sequence[Instance]):
     def __repr__(self) -> str:
         kind = f", {self.num_classes} classes" if len(self) and self.is_classification else ""
         return f"<Dataset {self.name!r}: {len(self)} examples{kind}>"
+
+    def _repr_html_(self) -> str:
+        title = f"{self.name or 'data set'}: {counted(len(self), 'example')}"
+        if len(self) and self.is_classification:
+            title += f", {counted(self.num_classes or 0, 'class', 'classes')}"
+        first = list(self[: dataset_html.FIRST])
+        return dataset_html.dataset_html(first, title, len(self))
 
     def _shown(self, instance: Instance) -> Instance:
         if instance.display:
@@ -289,6 +300,16 @@ class Dataset(Sequence[Instance]):
         """The shape of the first example's inputs; None where inputs are a dict."""
         inputs = self._first().inputs
         return None if isinstance(inputs, dict) else tuple(inputs.shape)
+
+    @property
+    def in_features(self) -> int | None:
+        """How many numbers an input has, or how many token numbers there are.
+
+        None where inputs are a dict without a vocabulary.
+        """
+        if self.input_shape is not None:
+            return math.prod(self.input_shape)
+        return None if self.feature_names is None else len(self.feature_names)
 
     @cached_property
     def target_shape(self) -> tuple[int, ...]:

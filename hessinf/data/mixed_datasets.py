@@ -112,6 +112,12 @@ class MixedDatasets(DatasetReader):
                 for name, (shape, kind) in zip(self.names, kinds, strict=True)
             )
             raise DataError(f"mixed-datasets joins inputs of one shape and type: {found}")
+        if main.input_shape is None and main.feature_names != other.feature_names:
+            raise DataError(
+                f"mixed-datasets joins texts of one vocabulary, and the words of "
+                f"{quoted(self.names[0])} and {quoted(self.names[1])} differ; put the texts into "
+                "one file"
+            )
 
     def _from(
         self, source: int, example: Instance, label: int | None, classes: list[str]

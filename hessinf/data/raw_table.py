@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hessinf.data.errors import DataError, counted, list_problems, listed, quoted
@@ -161,6 +162,47 @@ class RawTable:
                     f"{did_you_mean(text, accepted) or hint}",
                 )
         return codes
+
+    def ids(self, column: str | None) -> list[str]:
+        """Read the ids of rows; those that stand twice are noted.
+
+        Parameters
+        ----------
+        column
+            The column with the ids; None numbers the rows, ``train/0``, ``train/1``, ... for a file
+            train.csv.
+        """
+        if column is None:
+            return [f"{Path(self.path).stem}/{row}" for row in range(len(self))]
+        first: dict[str, int] = {}
+        ids = [text or "" for text in self.texts(column, "an id")]
+        for row, id in enumerate(ids):
+            if id and first.setdefault(id, row) != row:
+                used = f"{self.noun} {self.places[first[id]]}"
+                problem = f"found {quoted(id)} again, expected ids that differ; {used} has it too"
+                self.note_value(row, column, problem)
+        return ids
+
+    def names(self, column: str) -> list[str]:
+        """List the different values of a column as text, in order; problems are not noted."""
+        # Missing values are noted when the column is converted, not here.
+        scratch = RawTable(self.path, self.columns, self.places)
+        return in_order({text for text in scratch.texts(column, "") if text is not None})
+
+    def classes(self, column: str, labels: Sequence[str]) -> np.ndarray:
+        """Convert a column to the numbers of classes, as :meth:`codes` does."""
+        hint = "; correct it, or add it to `labels` or to the training file"
+        return self.codes(column, labels, "one of the labels", hint)  # [N]
+
+    def require_classes(self, column: str, codes: np.ndarray, labels: Sequence[str]) -> None:
+        """Refuse a training file with one class, of which nothing can be learnt."""
+        found = set(codes.tolist())
+        if len(found) == 1:
+            raise DataError(
+                f"{self.path}: {counted(len(self), 'row')} and one label in column "
+                f"{quoted(column)}, {quoted(labels[found.pop()])}; expected two classes or "
+                "more to train on; check `target`, or the file"
+            )
 
     def _note_missing(self, row: int, column: str, expected: str) -> None:
         found = "no such column" if self.columns[column][row] is ABSENT else "no value"

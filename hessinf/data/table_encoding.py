@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hessinf.data.errors import DataError, counted, quoted
-from hessinf.data.raw_table import RawTable, in_order
+from hessinf.data.errors import DataError
+from hessinf.data.raw_table import RawTable
 from hessinf.data.standardization import Standardization
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -59,9 +59,9 @@ class TableEncoding:
         labels
             Empty to take the sorted values of ``target``, None for a regression.
         """
-        categories = {name: _values(table, name) for name in inputs if name in categorical}
+        categories = {name: table.names(name) for name in inputs if name in categorical}
         if labels is not None and not labels:
-            labels = _values(table, target)
+            labels = table.names(target)
         return cls(tuple(inputs), categories, None if labels is None else tuple(labels))
 
     @property
@@ -148,20 +148,3 @@ class TableEncoding:
             None if state["labels"] is None else tuple(state["labels"]),
             scales and Standardization(tuple(scales["mean"]), tuple(scales["scale"])),
         )
-
-    def check_classes(self, table: RawTable, codes: np.ndarray, target: str) -> None:
-        """Refuse a training file with one class, of which nothing can be learnt."""
-        assert self.labels is not None
-        found = set(codes.tolist())
-        if len(found) == 1:
-            raise DataError(
-                f"{table.path}: {counted(len(table), 'row')} and one label in column "
-                f"{quoted(target)}, {quoted(self.labels[found.pop()])}; expected two classes or "
-                "more to train on; check `target`, or the file"
-            )
-
-
-def _values(table: RawTable, column: str) -> list[str]:
-    # Missing values are noted when the column is converted, not here.
-    scratch = RawTable(table.path, table.columns, table.places)
-    return in_order({text for text in scratch.texts(column, "") if text is not None})

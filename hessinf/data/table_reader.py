@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hessinf.data.dataset import Dataset
@@ -139,11 +138,11 @@ class TableReader(DatasetReader):
         self._require_columns(table, encoding)
         columns = encoding.read_columns(table)
         targets = self._targets(table, encoding)
-        ids = self._ids(table)
+        ids = table.ids(self.id)
         table.raise_problems()
         if learning:
             if encoding.labels is not None:
-                encoding.check_classes(table, targets, self.target)
+                table.require_classes(self.target, targets, encoding.labels)
             if self.standardize:
                 encoding = encoding.with_standardization(columns)
             self._encoding = encoding
@@ -208,21 +207,7 @@ class TableReader(DatasetReader):
         if encoding.labels is None:
             hint = '; correct it, or set task: "classification"'
             return table.numbers(self.target, hint=hint)  # [N]
-        expected = "one of the labels"
-        hint = "; correct it, or add it to `labels` or to the training file"
-        return table.codes(self.target, encoding.labels, expected, hint)  # [N]
-
-    def _ids(self, table: RawTable) -> list[str]:
-        if self.id is None:
-            return [f"{Path(table.path).stem}/{row}" for row in range(len(table))]
-        first: dict[str, int] = {}
-        ids = [text or "" for text in table.texts(self.id, "an id")]
-        for row, id in enumerate(ids):
-            if id and first.setdefault(id, row) != row:
-                used = f"{table.noun} {table.places[first[id]]}"
-                problem = f"found {quoted(id)} again, expected ids that differ; {used} has it too"
-                table.note_value(row, self.id, problem)
-        return ids
+        return table.classes(self.target, encoding.labels)  # [N]
 
     def _displays(
         self,

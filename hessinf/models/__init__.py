@@ -15,6 +15,7 @@ from hessinf.models.model import Model
 from hessinf.models.model_archive import LoadedModel, load_archive, save_archive
 from hessinf.models.module_model import ModuleModel
 from hessinf.models.objective import Objective
+from hessinf.models.text_classifier import TextClassifier
 
 __all__ = [
     "ArchiveError",
@@ -39,6 +40,7 @@ __all__ = [
     "ModuleModel",
     "Objective",
     "ObjectiveError",
+    "TextClassifier",
     "as_objective",
     "load_archive",
     "save_archive",

@@ -10,7 +10,7 @@ def test_readers_are_configured_without_heavy_imports():
     script = (
         "import sys, hessinf.data as data\n"
         "for name in ('digits', 'wine', 'iris', 'breast-cancer', 'diabetes', 'synthetic',\n"
-        "  'concrete', 'mnist-5k', 'parkinsons'):\n"
+        "  'concrete', 'mnist-5k', 'parkinsons', 'text', 'reviews'):\n"
         "    data.DatasetReader.from_config(name)\n"
         "for name in ('csv', 'jsonl', 'parquet'):\n"
         "    data.DatasetReader.from_config({'type': name, 'target': 'y'})\n"

@@ -135,3 +135,19 @@ def test_state_is_that_of_both_readers(tmp_path):
     )
     with pytest.raises(DataError, match=f"^{re.escape(text)}$"):
         again.load_state({"mean": []})
+
+
+def test_texts_of_two_vocabularies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with open("a.jsonl", "w") as file:
+        file.write('{"text": "good", "label": "x"}\n{"text": "bad", "label": "y"}\n')
+    with open("b.jsonl", "w") as file:
+        file.write('{"text": "other", "label": "x"}\n{"text": "words", "label": "y"}\n')
+    config = {"type": "mixed-datasets", "reader": "text", "other": "text", "names": ["a", "b"]}
+    message = (
+        'mixed-datasets joins texts of one vocabulary, and the words of "a" and "b" differ; put '
+        "the texts into one file"
+    )
+    mixed = DatasetReader.from_config({**config, "other_paths": {"a.jsonl": "b.jsonl"}})
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        mixed.read("a.jsonl")
