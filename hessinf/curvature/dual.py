@@ -109,6 +109,14 @@ class DualInverse:
             )
         return ridge
 
+    def eigenvalues(self, factors: Factors) -> torch.Tensor | None:
+        """Return the eigenvalues of C, ``[P]``; None as from :meth:`Inversion.eigenvalues`."""
+        found = self.inversion.eigenvalues(factors)  # [M], ascending
+        if found is None:
+            return None
+        rest = found.new_zeros(max(self.size - self.number, 0))
+        return torch.cat([rest, found.clamp(min=0.0)])[-self.size :] + self.weight_decay
+
     def solve(self, rows: DualRows, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Apply the inverse to row vectors.
 

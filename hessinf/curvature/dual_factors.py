@@ -88,6 +88,16 @@ class RowFactors:
             found = found[:, other.present.flatten()]
         return found
 
+    def squared_norms(self) -> torch.Tensor:
+        """Multiply rows with themselves: ``[m]``."""
+        total = self.full.square().sum(dim=1).view(self.present.shape)  # [B, K]
+        for factors in self.matrices:
+            if factors is not None:
+                rows = factors.rows.transpose(0, 1)  # [B, K, S, O]
+                inputs = factors.columns @ factors.columns.transpose(1, 2)  # [B, S, S]
+                total = total + ((rows @ rows.transpose(2, 3)) * inputs[:, None]).sum((2, 3))
+        return total[self.present]
+
     def project(
         self, matrices: Mapping[MatrixUnit, torch.Tensor], full: torch.Tensor
     ) -> torch.Tensor:

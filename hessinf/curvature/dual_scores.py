@@ -17,7 +17,6 @@ import torch
 
 from hessinf.curvature.dual import DualInverse
 from hessinf.curvature.dual_factors import RowFactors, RowLayout, laid_out
-from hessinf.curvature.dual_rows import DualRows
 from hessinf.curvature.errors import CurvatureError
 from hessinf.curvature.inversion import Factors
 from hessinf.curvature.layer_factors import LayerFactors
@@ -54,9 +53,7 @@ class DualScores:
         self.pieces = pieces
         self.layout = pieces[0].layout
         self._queries = as_rows(queries, self.layout)
-        projected = self._queries.full.new_empty(queries.count, inverse.number)  # [Q, M]
-        for piece in pieces:
-            projected[:, piece.span] = self._queries.gram(piece)
+        projected = _projected(self._queries, pieces, inverse.number)  # [Q, M]
         self._share, self._weights = inverse.coefficients(factors, projected)
         finite = self._weights.isfinite().all(dim=1)  # [Q]
         if not bool(finite.all()):
@@ -74,15 +71,44 @@ class DualScores:
         return scores.to(gradients.rest.dtype)
 
 
-def is_less_work(rows: DualRows, pieces: Sequence[RowFactors], examples: int, queries: int) -> bool:
+def self_scores(
+    inverse: DualInverse,
+    pieces: Sequence[RowFactors],
+    factors: Factors,
+    gradients: FactoredGradients,
+) -> torch.Tensor:
+    """Score training examples for themselves, ``[B]``, float64: ``c ‖v‖² + y · (U v)``.
+
+    Parameters
+    ----------
+    inverse, pieces, factors
+        As for :class:`DualScores`.
+    gradients
+        Of B examples.
+    """
+    rows = as_rows(gradients, pieces[0].layout)
+    projected = _projected(rows, pieces, inverse.number)  # [B, M]
+    share, weights = inverse.coefficients(factors, projected)
+    return share * rows.squared_norms() + (weights * projected).sum(dim=1)
+
+
+def _projected(rows: RowFactors, pieces: Sequence[RowFactors], number: int) -> torch.Tensor:
+    """Compute ``U v`` for gradients in factors, ``[B, M]``."""
+    projected = rows.full.new_empty(len(rows.full), number)  # [B, M]
+    for piece in pieces:
+        projected[:, piece.span] = rows.gram(piece)
+    return projected
+
+
+def is_less_work(number: int, pieces: Sequence[RowFactors], examples: int, queries: int) -> bool:
     """Whether scores so take less work than by influence factors, which are as long as θ.
 
     Parameters
     ----------
-    rows
-        U.
+    number
+        M, how many rows U has.
     pieces
-        The same, as far as they are held.
+        The rows.
     examples
         N.
     queries
@@ -92,7 +118,7 @@ def is_less_work(rows: DualRows, pieces: Sequence[RowFactors], examples: int, qu
     widths = sum(one.rows.shape[2:].numel() for one in pieces[0].matrices if one is not None)
     widths += pieces[0].full.shape[1]
     # U w for all examples, and their products; against U v and Uᵀ y, and products of length P.
-    so = examples * rows.number * (widths + queries)
+    so = examples * number * (widths + queries)
     sizes = [unit.out_features * unit.in_features for unit in layout.units]
     whole = sum(sizes) + pieces[0].full.shape[1]
     return so < 3 * queries * examples * whole

@@ -22,6 +22,10 @@ else:
 
 logger = logging.getLogger(__name__)
 
+MOST_DECOMPOSED = 3000
+"""Rows of a matrix whose eigenvalues are computed where nothing but a plot needs them: about a
+second of one core."""
+
 ROUNDING = 10
 """Pivots and eigenvalues up to this many times P units of rounding of the largest count as zero."""
 
@@ -95,6 +99,21 @@ class Inversion(Registrable):
             f"{self._described} does not keep what another damping needs; fit again, or give it "
             "a method `redamp`"
         )
+
+    def eigenvalues(self, factors: Factors) -> torch.Tensor | None:
+        """Return the eigenvalues of C, ``[P]``, before they are damped or mended.
+
+        Parameters
+        ----------
+        factors
+            From :meth:`factorize`, at any damping.
+
+        Returns
+        -------
+        torch.Tensor or None
+            None where they are not known and would take long.
+        """
+        return None
 
     def half_solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Map row vectors so that inner products become those of the inverse.
@@ -199,6 +218,13 @@ class ExactInversion(Inversion):
         matrix.diagonal().copy_(factors["diagonal"])
         cholesky.mirror_upper(matrix)
         return matrix
+
+    def eigenvalues(self, factors: Factors) -> torch.Tensor | None:
+        """Decompose the matrix, where it is small; see the base class."""
+        if len(factors["diagonal"]) > MOST_DECOMPOSED:
+            return None
+        found: torch.Tensor = torch.linalg.eigvalsh(self.original(factors))
+        return found
 
     def multiply(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply row vectors ``[K, P]`` with the matrix before damping; no copy of it is made."""

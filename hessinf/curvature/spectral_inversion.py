@@ -63,6 +63,11 @@ class SpectralInversion(Inversion):
         inverse: torch.Tensor = factors["inverse_eigenvalues"]  # [P]
         return ((vectors @ basis) * inverse) @ basis.T  # [K, P]
 
+    def eigenvalues(self, factors: Factors) -> torch.Tensor:
+        """Return what was decomposed; see the base class."""
+        found: torch.Tensor = factors["eigenvalues"]
+        return found
+
     def half_solve(self, factors: Factors, vectors: torch.Tensor) -> torch.Tensor:
         """Project on the eigenvectors, scaled; see the base class."""
         basis: torch.Tensor = factors["eigenvectors"]  # [P, P]

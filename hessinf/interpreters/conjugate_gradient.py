@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from hessinf.curvature import Damping, as_damping, effective_damping
 from hessinf.interpreters.choices import require_choice
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.interpreters.method_hooks import A_SOLVE_EACH
 from hessinf.registry import AtLeast, Between
 from hessinf.runtime import progress, randomness
 from hessinf.runtime.lazy_import import lazy_import
@@ -90,6 +91,8 @@ class ConjugateGradient(InfluenceInterpreter):
     Hestenes & Stiefel 1952. Ji & Li, A breakdown-free block conjugate gradient method, BIT 2017.
     Koh & Liang, Understanding Black-box Predictions via Influence Functions, ICML 2017.
     """
+
+    why_no_self_influence = A_SOLVE_EACH
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import torch
 
+    from hessinf.curvature.shown_spectrum import ShownSpectrum
     from hessinf.gradients.functional_model import FunctionalModel
 else:
     torch = lazy_import("torch")
@@ -21,8 +22,9 @@ ROWS_AT_ONCE = 512
 class CurvatureHooks:
     """The part of :class:`~hessinf.interpreters.InfluenceInterpreter` that shows a curvature.
 
-    Methods fill in :meth:`multiply_curvature`, and :meth:`curvature_matrix` where that goes faster
-    than by unit vectors. Callers use :mod:`hessinf.interpreters.shown_curvature`.
+    Methods fill in :meth:`multiply_curvature`, :meth:`curvature_matrix` where that goes faster than
+    by unit vectors, and :meth:`curvature_spectrum` where they know eigenvalues. Callers use
+    :mod:`hessinf.interpreters.shown_curvature`.
     """
 
     model: FunctionalModel
@@ -38,6 +40,17 @@ class CurvatureHooks:
     def curvature_facts(self) -> dict[str, Any]:
         """Say how the curvature was made, as JSON: which Fisher, how many samples, which rank."""
         return {}
+
+    def curvature_spectrum(self) -> ShownSpectrum | None:
+        """Give the eigenvalues of C that are known after ``fit``.
+
+        Returns
+        -------
+        ShownSpectrum or None
+            By block: undamped, weight decay included. None where the method knows none without
+            another pass over the data, or a decomposition that takes more than a second or so.
+        """
+        return None
 
     def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply with C: undamped, weight decay included.

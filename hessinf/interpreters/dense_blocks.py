@@ -28,11 +28,13 @@ if TYPE_CHECKING:
         gauss_newton_matrix,
         gauss_newton_rows,
         hessian_matrix,
+        shown_spectrum,
     )
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
     from hessinf.data import batching
     from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.gradients import Gradients
+    from hessinf.interpreters import few_examples
 else:
     torch = lazy_import("torch")
     blocks_room = lazy_import("hessinf.curvature.blocks")
@@ -40,8 +42,10 @@ else:
     gauss_newton_matrix = lazy_import("hessinf.curvature.gauss_newton_matrix")
     gauss_newton_rows = lazy_import("hessinf.curvature.gauss_newton_rows")
     hessian_matrix = lazy_import("hessinf.curvature.hessian_matrix")
+    shown_spectrum = lazy_import("hessinf.curvature.shown_spectrum")
     batching = lazy_import("hessinf.data.batching")
     gradients_room = lazy_import("hessinf.gradients")
+    few_examples = lazy_import("hessinf.interpreters.few_examples")
 
 COPIES_OF_ROWS = 4
 """Rows by parameter, side by side, without zeros, and scaled."""
@@ -205,6 +209,22 @@ class DenseBlocks(InfluenceInterpreter):
         assert matrix is not None  # a model has parameters
         return matrix
 
+    def curvature_spectrum(self) -> shown_spectrum.ShownSpectrum | None:
+        """Give the eigenvalues of each block, where those of all are known; see the base class."""
+        columns = self.block_columns
+        blocks = []
+        for name, factors in self.factors_.items():
+            eigenvalues = self.eigenvalues(factors)
+            if eigenvalues is None:
+                return None
+            size = blocks_room.count(columns[name])
+            blocks.append(
+                shown_spectrum.SpectrumBlock(name, size, self.damping_of(name), eigenvalues)
+            )
+        whose = {"ggn": "generalized Gauss-Newton matrix", "hessian": "Hessian"}[self.operator]
+        words = whose if len(blocks) == 1 else f"{whose}, block by block"
+        return shown_spectrum.ShownSpectrum(words, complete=True, blocks=blocks)
+
     def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply with C, block by block; see the base class."""
         product = torch.empty_like(vectors, dtype=torch.float64)  # [K, P]
@@ -250,6 +270,10 @@ class DenseBlocks(InfluenceInterpreter):
         """Prepare a block's inverse at another λ."""
         return self.inversion.redamp(factors, damping)
 
+    def eigenvalues(self, factors: Any) -> torch.Tensor | None:
+        """Return the eigenvalues of a block before damping; None where they would take long."""
+        return self.inversion.eigenvalues(factors)
+
     def solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
         """Apply a block's inverse to ``[K, P_b]``."""
         return self.inversion.solve(factors, vectors)
@@ -276,6 +300,17 @@ class DenseBlocks(InfluenceInterpreter):
         solved = self._by_block(self.solve, self.factors_, flat.double())
         self.report(**self._total_facts())
         return gradients.like(solved.to(flat.dtype))
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Apply half of each inverse, where it has one: ``[B]``; see the base class."""
+        if self._total_facts().get("negative_eigenvalues"):
+            return super().self_score(gradients)
+
+        def of_few(some: Gradients) -> torch.Tensor:
+            halves = self._by_block(self.half_solve, self.factors_, some.flatten().double())
+            return halves.square().sum(dim=1)  # [b]
+
+        return few_examples.few_at_a_time(gradients, of_few)
 
     def _total_facts(self) -> dict[str, Any]:
         """Add up what the inversions say of each block."""

@@ -19,10 +19,16 @@ from hessinf.runtime.lazy_import import lazy_import
 if TYPE_CHECKING:
     import torch
 
-    from hessinf.curvature import fisher_diagonal
+    from hessinf import gradients as gradients_room
+    from hessinf.curvature import fisher_diagonal, shown_spectrum
     from hessinf.gradients.gradients import Gradients
+    from hessinf.scores import weighted_norms
 else:
+    torch = lazy_import("torch")
+    gradients_room = lazy_import("hessinf.gradients")
+    weighted_norms = lazy_import("hessinf.scores.weighted_norms")
     fisher_diagonal = lazy_import("hessinf.curvature.fisher_diagonal")
+    shown_spectrum = lazy_import("hessinf.curvature.shown_spectrum")
 
 
 @InfluenceInterpreter.register("diagonal")
@@ -125,6 +131,15 @@ class Diagonal(InfluenceInterpreter):
         """Say how the curvature was made; see the base class."""
         return dict(self.facts_)
 
+    def curvature_spectrum(self) -> shown_spectrum.ShownSpectrum:
+        """Give the diagonal, whose entries are its eigenvalues; see the base class."""
+        block = shown_spectrum.SpectrumBlock(
+            "all parameters", len(self.diagonal_), self.damping_, self.diagonal_
+        )
+        return shown_spectrum.ShownSpectrum(
+            f"diagonal, {self.facts_['fisher']} Fisher", complete=True, blocks=[block]
+        )
+
     def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply with the diagonal; see the base class."""
         return vectors.double() * self.diagonal_
@@ -134,6 +149,21 @@ class Diagonal(InfluenceInterpreter):
         flat = gradients.flatten()  # [Q, P]
         self.report(**self.facts_)
         return gradients.like((flat.double() / self._damped()).to(flat.dtype))
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Divide squares by the damped diagonal: ``[B]``; see the base class."""
+        if not isinstance(gradients, gradients_room.FactoredGradients):
+            return super().self_score(gradients)
+        wide = torch.promote_types(self.model.dtype, torch.float32)
+        inverse = self.model.layout.unflatten(self._damped().reciprocal().to(wide))
+        weights = {
+            unit.name: weighted_norms.MatrixWeights(unit.matrix(inverse))
+            for unit in gradients.units
+        }
+        rest = gradients.rest.to(wide).square()  # [B, R]
+        of_rest = [inverse[name].flatten() for name in gradients.rest_names]
+        own = weighted_norms.weighted_norms(gradients, weights)  # [B]
+        return own + rest @ torch.cat([rest.new_zeros(0), *of_rest])
 
     def embedding(self, gradients: Gradients) -> torch.Tensor:
         """Return vectors ``[B, P]`` whose inner products are the scores."""

@@ -100,6 +100,9 @@ class FittedMethod(Protocol):
     def refinement_refusal(cls) -> str | None:
         """Say why the method gives no refined loss changes; None where it does."""
 
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Score training examples for themselves, ``[B]``."""
+
     def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
         """Score training examples for queries, ``[Q, B]``."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.curvature import CurvatureError
 from hessinf.interpreters.dense_blocks import WHOLE, DenseBlocks
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.interpreters.method_hooks import MethodHooks
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -16,19 +17,25 @@ if TYPE_CHECKING:
     from hessinf import gradients as gradients_room
     from hessinf.curvature import dense, dual, dual_rows, dual_scores
     from hessinf.curvature.dual import DualInverse
+    from hessinf.curvature.dual_factors import RowFactors
     from hessinf.curvature.dual_rows import DualRows
     from hessinf.curvature.gauss_newton_rows import GaussNewtonRows
     from hessinf.data import batching
     from hessinf.gradients.gradients import Gradients
+    from hessinf.interpreters import few_examples
 else:
     torch = lazy_import("torch")
     gradients_room = lazy_import("hessinf.gradients")
+    few_examples = lazy_import("hessinf.interpreters.few_examples")
     dense = lazy_import("hessinf.curvature.dense")
     dual = lazy_import("hessinf.curvature.dual")
     dual_rows = lazy_import("hessinf.curvature.dual_rows")
     dual_scores = lazy_import("hessinf.curvature.dual_scores")
 
 STAGE = "Gauss-Newton matrix"
+
+PROJECTED_AT_ONCE = 256
+"""Training examples whose products with all rows are there together."""
 
 
 @InfluenceInterpreter.register("ggn")
@@ -211,6 +218,12 @@ class GaussNewton(DenseBlocks):
             return super().redamp(factors, damping)
         return self._dual.redamp(factors, damping)
 
+    def eigenvalues(self, factors: Any) -> torch.Tensor | None:
+        """Return the eigenvalues of the Gauss-Newton matrix, from either form."""
+        if self.form_ == "primal":
+            return super().eigenvalues(factors)
+        return self._dual.eigenvalues(factors)
+
     def solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
         """Apply the inverse to ``[K, P]``."""
         if self.form_ == "primal":
@@ -220,24 +233,13 @@ class GaussNewton(DenseBlocks):
     def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
         """Score from the dual form itself where that is less work; see the base class."""
         otherwise = super().scorer
-        if self.form_ == "primal" or not isinstance(
-            query_gradients, gradients_room.FactoredGradients
-        ):
-            return otherwise(query_gradients)
-        if self._rows is None:
-            self._rows = self._dual_rows(*self.gauss_newton_rows())
-        with self.model.evaluating():
-            pieces = self._rows.kept()
-        if (
-            pieces is None
-            or not dual_scores.holds(pieces[0].layout, query_gradients)
-            or not dual_scores.is_less_work(
-                self._rows, pieces, len(self.train_data), query_gradients.count
-            )
+        found = self._in_factors(query_gradients)
+        if found is None or not dual_scores.is_less_work(
+            self._dual.number, found[0], len(self.train_data), query_gradients.count
         ):
             return otherwise(query_gradients)
         (factors,) = self.factors_.values()
-        scores = dual_scores.DualScores(self._dual, pieces, factors, query_gradients)
+        scores = dual_scores.DualScores(self._dual, found[0], factors, found[1])
         self.report(**self._total_facts())
         by_factors: list[Callable[[Gradients], torch.Tensor]] = []
 
@@ -251,6 +253,35 @@ class GaussNewton(DenseBlocks):
             return by_factors[0](gradients)
 
         return score
+
+    def _in_factors(
+        self, gradients: Gradients
+    ) -> tuple[Sequence[RowFactors], gradients_room.FactoredGradients] | None:
+        """Give all rows and gradients, where both are held in the same factors."""
+        if self.form_ == "primal" or not isinstance(gradients, gradients_room.FactoredGradients):
+            return None
+        if self._rows is None:
+            self._rows = self._dual_rows(*self.gauss_newton_rows())
+        with self.model.evaluating():
+            pieces = self._rows.kept()
+        if pieces is None or not dual_scores.holds(pieces[0].layout, gradients):
+            return None
+        return pieces, gradients
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Score from the dual form itself, where its rows are kept: ``[B]``; see the base class."""
+        if self.form_ == "primal":
+            return super().self_score(gradients)
+
+        def of_few(some: Gradients) -> torch.Tensor:
+            found = self._in_factors(some)
+            if found is None:
+                # The root of the dual form's inverse would take a decomposition of its own.
+                return MethodHooks.self_score(self, some)
+            (factors,) = self.factors_.values()
+            return dual_scores.self_scores(self._dual, found[0], factors, found[1])  # [b]
+
+        return few_examples.few_at_a_time(gradients, of_few, PROJECTED_AT_ONCE)
 
     def half_solve(self, factors: Any, vectors: torch.Tensor) -> torch.Tensor:
         """Apply a square root of the inverse to ``[K, P]``."""

@@ -43,6 +43,8 @@ class GradientCosine(InfluenceInterpreter):
 
     predicts_loss_changes = False
 
+    why_no_self_influence = "the cosine of any gradient with itself is 1"
+
     def scorer(self, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
         """Prepare the queries' norms: scores are cosines."""
         return cosines.Cosines(query_gradients, self.score_precision)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         kronecker,
         kronecker_fit,
         kronecker_without_example,
+        shown_spectrum,
     )
     from hessinf.data.batching import Batch, Batches
     from hessinf.gradients import layers
@@ -34,6 +35,7 @@ else:
     kronecker = lazy_import("hessinf.curvature.kronecker")
     kronecker_fit = lazy_import("hessinf.curvature.kronecker_fit")
     kronecker_without_example = lazy_import("hessinf.curvature.kronecker_without_example")
+    shown_spectrum = lazy_import("hessinf.curvature.shown_spectrum")
     layers = lazy_import("hessinf.gradients.layers")
     training_gradients = lazy_import("hessinf.interpreters.training_gradients")
 
@@ -173,6 +175,24 @@ class KroneckerInfluence(InfluenceInterpreter):
         """Say how the curvature was made; see the base class."""
         return dict(self.curvature.facts)
 
+    def curvature_spectrum(self) -> shown_spectrum.ShownSpectrum:
+        """Give the eigenvalues of each block; see the base class."""
+        curvature, damping = self.curvature, self.damping_
+        method = "EK-FAC" if self.corrected else "K-FAC"
+        return shown_spectrum.ShownSpectrum(
+            f"{method}, {curvature.facts['fisher']} Fisher",
+            complete=True,
+            blocks=[
+                shown_spectrum.SpectrumBlock(
+                    block.name,
+                    block.size,
+                    damping[block.name] if isinstance(damping, dict) else damping,
+                    block.eigenvalues + self.weight_decay,
+                )
+                for block in curvature.blocks
+            ],
+        )
+
     def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply in the eigenbasis; see the base class."""
         return self.curvature.multiply(vectors)
@@ -202,6 +222,15 @@ class KroneckerInfluence(InfluenceInterpreter):
             report=self.report,
             otherwise=lambda: super(KroneckerInfluence, self).scorer(query_gradients),
         )
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Weigh squares in the eigenbasis: ``[B]``; see the base class."""
+        bases = self._damped_bases
+        if not isinstance(gradients, gradients_room.FactoredGradients) or not bases.hold(
+            gradients.units
+        ):
+            return super().self_score(gradients)
+        return kronecker_scores.self_scores(bases, gradients)
 
     @property
     def _damped_bases(self) -> kronecker_scores.DampedBases:

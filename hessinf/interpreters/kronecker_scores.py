@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 
@@ -10,10 +11,11 @@ from hessinf.curvature.kronecker import BlockDamping, KroneckerCurvature
 from hessinf.curvature.kronecker_blocks import EigenBlock, KroneckerBlock
 from hessinf.gradients import FactoredGradients, FunctionalModel, Gradients
 from hessinf.gradients.layers import MatrixUnit
-from hessinf.interpreters.method_hooks import FactorsNotFinite
+from hessinf.interpreters.finite_factors import FactorsNotFinite
 from hessinf.scores.eigenbasis import Eigenbasis, EigenbasisProducts, QuerySides
 from hessinf.scores.planner import Choice
 from hessinf.scores.precision import ScorePrecision, products_in
+from hessinf.scores.weighted_norms import MatrixWeights, weighted_norms
 from hessinf.scores.workspace import Workspace
 
 TOLERANCE = 1e-6
@@ -76,6 +78,23 @@ class DampedBases:
             )
             self.matrices[block.name] = (block, basis)
 
+    @cached_property
+    def weights(self) -> dict[str, MatrixWeights]:
+        """The damped inverse as weights of squares, in float32 at least."""
+        wide = torch.promote_types(self.model.dtype, torch.float32)
+
+        def basis(own: torch.Tensor | None, exact: torch.Tensor | None) -> torch.Tensor | None:
+            return own if own is None or exact is None or own.dtype == wide else exact.to(wide)
+
+        return {
+            name: MatrixWeights(
+                own.inverse.to(wide),
+                basis(own.rows, block.row_basis),
+                basis(own.columns, block.column_basis),
+            )
+            for name, (block, own) in self.matrices.items()
+        }
+
     def hold(self, units: Sequence[MatrixUnit]) -> bool:
         """Whether the blocks are those of these matrices, number by number."""
         if {unit.name for unit in units} != set(self.matrices) or len(units) != len(self.matrices):
@@ -85,6 +104,20 @@ class DampedBases:
         return all(
             torch.equal(unit.matrix(places), self.matrices[unit.name][0].places) for unit in units
         )
+
+
+def self_scores(bases: DampedBases, gradients: FactoredGradients) -> torch.Tensor:
+    """Score training examples for themselves, ``[B]``.
+
+    Parameters
+    ----------
+    bases
+        The curvature.
+    gradients
+        Of B examples, as factors of matrices that ``bases`` hold.
+    """
+    rest = (_solved_rest(bases, gradients) * gradients.rest).sum(dim=1)  # [B]
+    return weighted_norms(gradients, bases.weights) + rest
 
 
 class KroneckerScores:

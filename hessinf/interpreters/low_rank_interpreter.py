@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hessinf.curvature import Damping, as_damping, effective_damping
-from hessinf.interpreters import method_hooks
+from hessinf.interpreters import finite_factors, method_hooks
 from hessinf.interpreters.choices import require_choice
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     import torch
 
     from hessinf import solvers
+    from hessinf.curvature import shown_spectrum
     from hessinf.data.batching import Batch
     from hessinf.gradients.curvature_products import CurvatureProducts
     from hessinf.gradients.gradients import Gradients
-    from hessinf.interpreters import projected_gradients
+    from hessinf.interpreters import few_examples, projected_gradients
     from hessinf.scores import contraction
 else:
     torch = lazy_import("torch")
     solvers = lazy_import("hessinf.solvers")
+    shown_spectrum = lazy_import("hessinf.curvature.shown_spectrum")
     projected_gradients = lazy_import("hessinf.interpreters.projected_gradients")
+    few_examples = lazy_import("hessinf.interpreters.few_examples")
     contraction = lazy_import("hessinf.scores.contraction")
 
 logger = logging.getLogger(__name__)
@@ -183,6 +186,17 @@ class LowRankInterpreter(InfluenceInterpreter):
         """Say how the curvature was made; see the base class."""
         return dict(self.facts_)
 
+    def curvature_spectrum(self) -> shown_spectrum.ShownSpectrum:
+        """Give the eigenvalues of the low rank; see the base class."""
+        size = self.model.layout.size
+        block = shown_spectrum.SpectrumBlock(
+            "all parameters", size, self.damping_, self.eigenvalues_ + self.weight_decay
+        )
+        whose = {"ggn": "generalized Gauss-Newton matrix", "hessian": "Hessian"}[self.curvature]
+        return shown_spectrum.ShownSpectrum(
+            f"{whose}, low rank", complete=len(self.eigenvalues_) == size, blocks=[block]
+        )
+
     def multiply_curvature(self, vectors: torch.Tensor) -> torch.Tensor:
         """Multiply with the low rank, and what the complement has beside it; see the base class."""
         own = vectors.to(self.eigenvectors_.dtype)  # [K, P]
@@ -205,7 +219,7 @@ class LowRankInterpreter(InfluenceInterpreter):
         if self._beside is None:
             return super().scorer(query_gradients)
         factors = method_hooks.factors_of(self, query_gradients)
-        method_hooks.require_finite_factors(factors)
+        finite_factors.require_finite_factors(factors)
         return contraction.InnerProducts(factors, precision=self.score_precision)
 
     def score(self, query_gradients: Gradients, train_gradients: Gradients) -> torch.Tensor:
@@ -214,6 +228,20 @@ class LowRankInterpreter(InfluenceInterpreter):
             return query_gradients.dot(train_gradients)
         found = self._project(query_gradients) @ self._project(train_gradients).T  # [Q, B]
         return found.to(self.model.dtype)
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Weigh squares of coordinates, and what lies beside them: ``[B]``; see the base class."""
+        ridge, beside = self._ridge, self._beside
+        outside = 0.0 if beside is None or self._low_rank.complete else 1 / (ridge + beside)
+        inside = 1 / (self.eigenvalues_ + ridge) - outside  # [R]
+
+        def of_few(some: Gradients) -> torch.Tensor:
+            own = self._project(some).double().square() @ inside  # [b]
+            if not outside:
+                return own
+            return own + outside * some.flatten().double().square().sum(dim=1)
+
+        return few_examples.few_at_a_time(gradients, of_few)
 
     def _project(self, gradients: Gradients) -> torch.Tensor:
         """Return coordinates in the low rank, ``[B, R]``."""

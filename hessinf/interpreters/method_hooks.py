@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from hessinf.interpreters import finite_factors
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -20,10 +21,21 @@ if TYPE_CHECKING:
     from hessinf.curvature import Damping
     from hessinf.data.batching import Batch
     from hessinf.gradients.gradients import Gradients
-    from hessinf.scores import contraction
+    from hessinf.interpreters import few_examples
+    from hessinf.scores import contraction, norms
 else:
     gradients_room = lazy_import("hessinf.gradients")
+    few_examples = lazy_import("hessinf.interpreters.few_examples")
     contraction = lazy_import("hessinf.scores.contraction")
+    norms = lazy_import("hessinf.scores.norms")
+
+A_SOLVE_EACH = (
+    'each training example would take an iterative solve; ask for it with "self_influence": true'
+)
+"""See :attr:`MethodHooks.why_no_self_influence`."""
+
+RULES = ("precondition", "score")
+"""The hooks that say what scores are; others compute the same in another way."""
 
 
 class MethodHooks:
@@ -31,11 +43,16 @@ class MethodHooks:
 
     arguments: dict[str, Any]
     reports: dict[str, Any]
+    query_batch_size: int
     score_precision: Literal["model", "tf32", "bfloat16"]
 
     scores_are_inner_products: ClassVar[bool] = False
     """Whether a method's own ``score`` is the inner product of influence factors with training
     gradients, computed in another way. Methods with ``precondition`` alone need not say so."""
+
+    why_no_self_influence: ClassVar[str | None] = None
+    """Why a run computes no self-influence unless its config asks for it, such as that each
+    training example would take a solve of its own; None where it does."""
 
     def fit(self) -> Any:
         """Learn from the training data. A method without curvature needs none of its own.
@@ -101,10 +118,42 @@ class MethodHooks:
             they are asked for as such.
         """
         factors = factors_of(self, query_gradients)
-        require_finite_factors(factors)
+        finite_factors.require_finite_factors(factors)
         if overrides(type(self), "score"):
             return lambda train_gradients: self.score(factors, train_gradients)
         return contraction.InnerProducts(factors, precision=self.score_precision)
+
+    def self_score(self, gradients: Gradients) -> torch.Tensor:
+        """Score training examples for themselves: ``∇ℓ_iᵀ (C + λI)⁻¹ ∇ℓ_i``.
+
+        Unless a method does it in another way, they are scored as queries, a few at a time. Methods
+        define it that need no influence factors, which are as long as θ, for that.
+
+        Parameters
+        ----------
+        gradients
+            Of B training examples: many of them, where they come as factors.
+
+        Returns
+        -------
+        torch.Tensor
+            ``[B]``.
+        """
+        cls = type(self)
+
+        def of_few(some: Gradients) -> torch.Tensor:
+            self.reports = {}
+            if not overrides(cls, "precondition"):
+                return scorer_of(self, some)(some).diagonal()  # [b]
+            factors = factors_of(self, some)
+            if overrides(cls, "score"):
+                return self.score(factors, some).diagonal()  # [b]
+            if factors is some:
+                return norms.squared_norms(some)  # [b]
+            return (factors.flatten() * some.flatten()).sum(dim=1)  # [b]
+
+        most = min(self.query_batch_size, few_examples.AT_ONCE)
+        return few_examples.few_at_a_time(gradients, of_few, most)
 
     def change_damping(self, damping: Damping) -> None:
         """Take another damping without going through the training data again.
@@ -242,7 +291,7 @@ def overrides(cls: type, hook: str) -> bool:
     cls
         The class of an interpreter.
     hook
-        "fit", "precondition", "score", "scorer", "change_damping", "embedding",
+        "fit", "precondition", "score", "scorer", "self_score", "change_damping", "embedding",
         "solve_with_ridge" or "solve_without".
     """
     return getattr(cls, hook) is not getattr(MethodHooks, hook)
@@ -254,11 +303,32 @@ def own_scorer(method: Any) -> bool:
     It does not, where a class derived from the one that defines it says anew how to precondition or
     to score.
     """
-    places = {
-        hook: next(place for place, cls in enumerate(type(method).__mro__) if hook in vars(cls))
-        for hook in ("scorer", "precondition", "score")
-    }
-    return overrides(type(method), "scorer") and places["scorer"] == min(places.values())
+    return overrides(type(method), "scorer") and is_last(method, "scorer", *RULES)
+
+
+def own_self_score(method: Any) -> bool:
+    """Whether a method's :meth:`MethodHooks.self_score` goes with its other hooks."""
+    own = is_last(method, "self_score", "scorer", *RULES)
+    return own and overrides(type(method), "self_score")
+
+
+def is_last(method: Any, hook: str, *others: str) -> bool:
+    """Whether no class derived from the one that defines a hook says anew what it goes with.
+
+    Parameters
+    ----------
+    method
+        An object.
+    hook
+        The name of one of its methods.
+    *others
+        Those that it goes with.
+    """
+    places = [
+        next(place for place, cls in enumerate(type(method).__mro__) if name in vars(cls))
+        for name in (hook, *others)
+    ]
+    return places[0] == min(places)
 
 
 def scorer_of(method: Any, query_gradients: Gradients) -> Callable[[Gradients], torch.Tensor]:
@@ -267,6 +337,25 @@ def scorer_of(method: Any, query_gradients: Gradients) -> Callable[[Gradients], 
         found: Callable[[Gradients], torch.Tensor] = method.scorer(query_gradients)
         return found
     return MethodHooks.scorer(method, query_gradients)
+
+
+def self_scores_of(method: Any, gradients: Gradients) -> torch.Tensor:
+    """Score B training examples for themselves; see :meth:`MethodHooks.self_score`.
+
+    Raises
+    ------
+    InterpreterError
+        When the method returns something else than ``[B]``.
+    """
+    if not own_self_score(method):
+        return MethodHooks.self_score(method, gradients)
+    found: torch.Tensor = method.self_score(gradients)
+    if found.shape != (gradients.count,):
+        raise InterpreterError(
+            f"{type(method).__name__}.self_score() returned shape {list(found.shape)}, expected "
+            f"[{gradients.count}]: one number an example"
+        )
+    return found
 
 
 def takes_factors(method: Any) -> bool:
@@ -304,38 +393,6 @@ def factors_of(method: Any, gradients: Gradients) -> Gradients:
             f"{gradients.count} examples; gradients.like(matrix) makes them from [Q, P]"
         )
     return factors
-
-
-class FactorsNotFinite(InterpreterError):
-    """The influence factors of a query are not finite.
-
-    Parameters
-    ----------
-    place
-        The query, by its place in the block.
-    """
-
-    def __init__(self, place: int) -> None:
-        super().__init__(
-            f"the influence factors of query {place} of the block are not finite; is damping too "
-            "small, or the curvature singular?"
-        )
-        self.place = place
-
-
-def require_finite_factors(factors: Gradients) -> None:
-    """Refuse influence factors that are not finite.
-
-    Raises
-    ------
-    FactorsNotFinite
-        With the place of the first such query.
-    """
-    if bool(factors.bound().isfinite()):
-        return
-    finite = factors.flatten().isfinite().all(dim=1)  # [Q]
-    if not bool(finite.all()):
-        raise FactorsNotFinite(int((~finite).nonzero()[0]))
 
 
 def _name(cls: Any) -> str:

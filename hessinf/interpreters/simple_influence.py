@@ -15,6 +15,7 @@ from hessinf.curvature import Damping, as_damping, effective_damping
 from hessinf.interpreters.choices import require_choice
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.influence_interpreter import InfluenceInterpreter
+from hessinf.interpreters.method_hooks import A_SOLVE_EACH
 from hessinf.interpreters.recursion_depth import RecursionDepth, as_depth
 from hessinf.registry import Above, AtLeast
 from hessinf.runtime.lazy_import import lazy_import
@@ -99,6 +100,8 @@ class SimpleInfluence(InfluenceInterpreter):
     Agarwal, Bullins & Hazan, Second-Order Stochastic Optimization for Machine Learning in Linear
     Time, JMLR 2017. Koh & Liang 2017. Han, Wallace & Tsvetkov 2020 (the defaults of AllenNLP).
     """
+
+    why_no_self_influence = A_SOLVE_EACH
 
     def __init__(
         self,

@@ -101,6 +101,13 @@ class BinaryCrossEntropy(Objective):
         """Return 1 where the logit is positive: ``[B]``, or ``[B, T]`` for several labels."""
         return (outputs.squeeze(1) if outputs.shape[1:] == (1,) else outputs).gt(0).long()
 
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """Compute those of "no" and "yes", ``[B, 2]``; None for several labels."""
+        if outputs.shape[1:] not in ((), (1,)):
+            return None
+        logits = widened(outputs).flatten()  # [B]
+        return torch.stack([(-logits).sigmoid(), logits.sigmoid()], dim=1)
+
     def check_targets(self, dataset: Dataset, *, out_features: int | None = None) -> None:
         """Refuse targets that are not between 0 and 1, and training data of one class only."""
         number = self.out_features(dataset) if out_features is None else out_features

@@ -190,6 +190,10 @@ class CrossEntropy(Objective):
         """Return the most probable class, ``[B]`` or ``[B, S]``."""
         return outputs.argmax(-1)
 
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """Compute the softmax, ``[B, C]``; None where an example has several positions."""
+        return widened(outputs).softmax(-1) if outputs.dim() == 2 else None
+
     def check_targets(self, dataset: Dataset, *, out_features: int | None = None) -> None:
         """Refuse targets that are no classes, or classes that the model does not have."""
         decides = out_features is None

@@ -204,6 +204,23 @@ class Objective(Registrable):
             ``[B]``, or ``[B, ...]`` where an example has several predictions.
         """
 
+    def probabilities(self, outputs: torch.Tensor) -> torch.Tensor | None:
+        """Compute the probability of every class, where one class an example is predicted.
+
+        What :meth:`predictions` returns are then places in it.
+
+        Parameters
+        ----------
+        outputs
+            The model's outputs, ``[B, ...]``.
+
+        Returns
+        -------
+        torch.Tensor or None
+            ``[B, C]``; None for what is no classification, and for several classes an example.
+        """
+        return None
+
     def check_targets(self, dataset: Dataset, *, out_features: int | None = None) -> None:
         """Refuse data whose targets this objective cannot use.
 

@@ -9,8 +9,11 @@ from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from hessinf.scores import group_influence_html
 else:
     np = lazy_import("numpy")
+    group_influence_html = lazy_import("hessinf.scores.group_influence_html")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,3 +58,8 @@ class GroupInfluence:
             }
             for place in order
         ]
+
+    def _repr_html_(self) -> str:
+        return group_influence_html.group_influence_html(
+            self.names, self.sizes.tolist(), self.scores.tolist()
+        )

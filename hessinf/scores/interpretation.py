@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from hessinf.runtime.lazy_import import lazy_import
+
+if TYPE_CHECKING:
+    from hessinf.scores import interpretation_html
+else:
+    interpretation_html = lazy_import("hessinf.scores.interpretation_html")
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,11 @@ class Influence:
     loss_change_refined
         The same after one Newton step without it, evaluated instead of linearised; None where that
         was not asked for, or is not possible (the diagnostics list those as ``not_refined``).
+    token_influence
+        For each token that is shown of it, what that contributes to the score; None where nobody
+        asked, or no tokens are shown.
+    token_influence_rest
+        What belongs to no token; together they are the score.
     """
 
     index: int
@@ -40,10 +52,12 @@ class Influence:
     score: float
     loss_change_if_removed: float | None
     loss_change_refined: float | None = None
+    token_influence: tuple[float, ...] | None = None
+    token_influence_rest: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object, in the order of the file format."""
-        refined = self.loss_change_refined
+        refined, tokens = self.loss_change_refined, self.token_influence
         return {
             "index": self.index,
             "id": self.id,
@@ -53,6 +67,8 @@ class Influence:
             "loss_change_if_removed": self.loss_change_if_removed,
             **({} if refined is None else {"loss_change_refined": refined}),
             "target": self.target,
+            **({} if tokens is None else {"token_influence": list(tokens)}),
+            **({} if tokens is None else {"token_influence_rest": self.token_influence_rest}),
         }
 
 
@@ -68,6 +84,9 @@ class Query:
         What the model says: a class, or numbers.
     measurement
         The value that is explained; the loss, unless the config says otherwise.
+    probability
+        What the model gives the class that it predicts, and that of the target: "prediction" and
+        "target", which is None where the target is no class. None where nothing is classified.
     """
 
     index: int
@@ -77,6 +96,7 @@ class Query:
     prediction: Any
     loss: float
     measurement: float
+    probability: dict[str, float | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object, in the order of the file format."""
@@ -87,6 +107,7 @@ class Query:
             "loss": self.loss,
             "measurement": self.measurement,
             "prediction": self.prediction,
+            **({} if self.probability is None else {"probability": self.probability}),
             "target": self.target,
         }
 
@@ -109,6 +130,10 @@ class Interpretation:
     groups
         Groups of training examples, the most helpful first
         (:meth:`hessinf.scores.GroupInfluence.to_json`); None where there are none.
+    scores
+        How the scores of all training examples are distributed
+        (:meth:`hessinf.scores.score_histogram.ScoreDistribution.to_json`); None where nobody
+        counted them.
     """
 
     query: Query
@@ -116,6 +141,7 @@ class Interpretation:
     harmful: tuple[Influence, ...]
     diagnostics: dict[str, Any] = field(default_factory=dict)
     groups: tuple[dict[str, Any], ...] | None = None
+    scores: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object: a line of ``interpretations.jsonl``."""
@@ -123,6 +149,10 @@ class Interpretation:
             "query": self.query.to_json(),
             "helpful": [influence.to_json() for influence in self.helpful],
             "harmful": [influence.to_json() for influence in self.harmful],
+            **({} if self.scores is None else {"scores": self.scores}),
             **({} if self.groups is None else {"groups": list(self.groups)}),
             "diagnostics": self.diagnostics,
         }
+
+    def _repr_html_(self) -> str:
+        return interpretation_html.interpretation_html(self.to_json())

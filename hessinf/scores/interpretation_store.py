@@ -7,13 +7,13 @@ once all of it is there.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from hessinf.runtime.files import remove_unfinished, write_atomically
+from hessinf.runtime.json_lines import json_line
 from hessinf.scores.interpretation import Interpretation
 
 PUBLISHED = "interpretations.jsonl"
@@ -48,7 +48,9 @@ class InterpretationStore:
 
     def add(self, start: int, stop: int, interpretations: Iterable[Interpretation]) -> None:
         """Keep a finished block, and publish when it is time."""
-        write_atomically(self._shard(start, stop), "".join(map(json_line, interpretations)))
+        write_atomically(
+            self._shard(start, stop), "".join(json_line(one.to_json()) for one in interpretations)
+        )
         if time.monotonic() >= self._next_publication:
             self.publish()
 
@@ -69,11 +71,3 @@ class InterpretationStore:
     def remove_shards(self) -> None:
         """Remove the shards, when the run is recorded as complete."""
         shutil.rmtree(self.shards, ignore_errors=True)
-
-
-def json_line(interpretation: Interpretation) -> str:
-    """Return an interpretation as a line of JSON."""
-    text = json.dumps(interpretation.to_json(), ensure_ascii=False, allow_nan=False)
-    # JSON leaves these as they are; some readers take them for ends of lines.
-    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085")
-    return text + "\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 
 from hessinf.gradients import FactoredGradients, Gradients
@@ -30,36 +32,63 @@ def squared_norms(gradients: Gradients) -> torch.Tensor:
     if not isinstance(gradients, FactoredGradients):
         return gradients.flatten().square().sum(1)  # [B]
     total = gradients.rest.square().sum(1)  # [B]
+    return sums_over_matrices(total, gradients, _of_matrix, _numbers)
+
+
+def sums_over_matrices(
+    total: torch.Tensor,
+    gradients: FactoredGradients,
+    of_matrix: Callable[[FactoredGradients, MatrixUnit], torch.Tensor],
+    numbers: Callable[[Sequence[Factors], MatrixUnit], int],
+) -> torch.Tensor:
+    """Add to numbers of B examples what each matrix adds, a few examples at a time.
+
+    Parameters
+    ----------
+    total
+        ``[B]``; added to in place.
+    gradients
+        Factors, of B examples.
+    of_matrix
+        From the factors of b examples and a matrix to what it adds, ``[b]``.
+    numbers
+        How many numbers that makes of an example, by the shapes of its factors.
+
+    Returns
+    -------
+    torch.Tensor
+        ``[B]``.
+    """
+    on_cpu = gradients.rest.device.type == "cpu"
+    budget = tile_bytes(on_cpu, summed=True) // gradients.rest.element_size()
     for unit in gradients.units:
         shapes = factor_shapes(gradients, unit)
         if not shapes:
             continue
-        positions = sum(own.positions for own in shapes)
-        step = gradients.count if positions == 1 else _step(gradients, unit, positions)
+        step = max(budget // numbers(shapes, unit), 1)
         for start in range(0, gradients.count, step):
             some = slice(start, min(start + step, gradients.count))
-            total[some] += _of_unit(gradients, unit, some)
+            total[some] += of_matrix(gradients.select(some), unit)
     return total
 
 
-def _step(gradients: FactoredGradients, unit: MatrixUnit, positions: int) -> int:
-    """Say how many examples are worked on together."""
+def _numbers(shapes: Sequence[Factors], unit: MatrixUnit) -> int:
+    """Count what is made of an example."""
+    positions = sum(own.positions for own in shapes)
     widths = unit.out_features + unit.in_features
-    numbers = max(positions * (positions + widths), unit.out_features * unit.in_features)
-    on_cpu = gradients.rest.device.type == "cpu"
-    budget = tile_bytes(on_cpu, summed=True) // gradients.rest.element_size()
-    return max(budget // numbers, 1)
+    if positions == 1:
+        return widths
+    return max(positions * (positions + widths), unit.out_features * unit.in_features)
 
 
-def _of_unit(gradients: FactoredGradients, unit: MatrixUnit, some: slice) -> torch.Tensor:
-    """Compute the squared norms of some examples in one matrix, ``[b]``."""
-    part = gradients.select(some)
-    sides = joined(part.usages(unit), with_bias=False)
+def _of_matrix(gradients: FactoredGradients, unit: MatrixUnit) -> torch.Tensor:
+    """Compute the squared norms of b examples in one matrix, ``[b]``."""
+    sides = joined(gradients.usages(unit), with_bias=False)
     if len(sides) == 1 and _prefers_pairs(sides[0], unit):
         return _by_pairs(sides[0])
-    matrices = joined(part.usages(unit), with_bias=True)
+    matrices = joined(gradients.usages(unit), with_bias=True)
     return (
-        sum((_formed(side, unit) for side in matrices[1:]), _formed(matrices[0], unit))
+        sum((formed(side, unit) for side in matrices[1:]), formed(matrices[0], unit))
         .square()
         .sum((1, 2))
     )
@@ -67,14 +96,14 @@ def _of_unit(gradients: FactoredGradients, unit: MatrixUnit, some: slice) -> tor
 
 def _prefers_pairs(side: JoinedFactors, unit: MatrixUnit) -> bool:
     size, positions = side.columns.element_size(), side.positions
-    formed = forming(
+    whole = forming(
         Factors(1, positions, side.ids), unit.out_features, unit.in_features, size
     ) + moved(unit.out_features * unit.in_features, size)
     columns = product(positions, unit.in_features, positions, size)
     rows = moved(positions**2, size)
     if not side.ids:
         rows = product(positions, unit.out_features, positions, size)
-    return (columns + rows + moved(3.0 * positions**2, size)).time <= formed.time
+    return (columns + rows + moved(3.0 * positions**2, size)).time <= whole.time
 
 
 def _by_pairs(side: JoinedFactors) -> torch.Tensor:
@@ -92,7 +121,7 @@ def _by_pairs(side: JoinedFactors) -> torch.Tensor:
     return (products * torch.bmm(side.rows, side.rows.transpose(1, 2))).sum((1, 2))
 
 
-def _formed(side: JoinedFactors, unit: MatrixUnit) -> torch.Tensor:
+def formed(side: JoinedFactors, unit: MatrixUnit) -> torch.Tensor:
     """Form the gradients in a matrix, ``[b, O, I]``, of factors that hold the bias's column."""
     if not side.ids:
         return torch.bmm(side.rows.transpose(1, 2), side.columns)

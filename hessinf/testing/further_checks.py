@@ -14,6 +14,7 @@ from torch import nn
 from hessinf.interpreters import InfluenceInterpreter, InterpreterError
 from hessinf.interpreters.inner_products import scores_are_inner_products
 from hessinf.interpreters.method_hooks import overrides
+from hessinf.interpreters.shown_curvature import dense_curvature
 from hessinf.testing.problem import Columns, Problem
 from hessinf.testing.problems import logistic_regression, multilayer_perceptron
 from hessinf.testing.suite import ConformanceSuite
@@ -85,6 +86,22 @@ class FurtherChecks(ConformanceSuite):
             return
         products = interpreter.embed(problem.queries) @ interpreter.embed(problem.train).T  # [Q, N]
         self.same(products, interpreter.scores(problem.queries), "inner products of embeddings")
+
+    def test_the_spectrum_is_that_of_the_curvature(self) -> None:
+        """All eigenvalues, where the method says so, and others between the least and largest."""
+        problem = logistic_regression()
+        interpreter = self.make(problem).fit()
+        spectrum = interpreter.curvature_spectrum()
+        if spectrum is None:
+            return
+        found = torch.cat([block.eigenvalues.flatten() for block in spectrum.blocks])  # [K]
+        sizes = sum(block.size for block in spectrum.blocks)
+        assert sizes == interpreter.model.layout.size
+        assert len(found) <= sizes
+        if spectrum.complete and interpreter.shows_curvature:
+            expected = torch.linalg.eigvalsh(dense_curvature(interpreter))  # [P]
+            actual = found.double().sort().values.cpu().numpy()
+            self.same(actual, expected.cpu().numpy(), "eigenvalues of the curvature")
 
     def test_influence_factors_score_other_training_sets(self) -> None:
         """The factors give the interpreter's scores for its own training set, and for parts."""

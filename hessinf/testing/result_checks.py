@@ -96,7 +96,7 @@ class ResultChecks(ConformanceSuite):
         for result in interpreter.interpret(problem.queries, k=2):
             text = json.dumps(result.to_json(), allow_nan=False)
             read = json.loads(text)
-            assert list(read) == ["query", "helpful", "harmful", "diagnostics"]
+            assert list(read) == ["query", "helpful", "harmful", "scores", "diagnostics"]
             assert read["diagnostics"]["interpreter"] == type(interpreter).registered_name()
             covered = read["diagnostics"]["parameters_covered"]
             assert abs(covered - 40 / 43) < 1e-12, "the bias with requires_grad=False is left out"

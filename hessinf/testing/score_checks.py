@@ -16,6 +16,7 @@ from hessinf.testing import references
 from hessinf.testing.problems import (
     BY_NAME,
     Problem,
+    convolutional_network,
     logistic_regression,
     multilayer_perceptron,
     ridge_regression,
@@ -114,7 +115,9 @@ class ScoreChecks(ConformanceSuite):
             # ∇margin = -∇ℓ / (1 - p), so each query's ranking is that of its loss.
             assert mean_spearman(found, of_loss) > 0.99
 
-    @pytest.mark.parametrize("make", [logistic_regression, multilayer_perceptron])
+    @pytest.mark.parametrize(
+        "make", [logistic_regression, multilayer_perceptron, convolutional_network]
+    )
     def test_self_influence_is_the_diagonal(self, make: Callable[[], Problem], device: str) -> None:
         """``self_influence()`` is the diagonal of what the training data score for themselves."""
         problem = make()

@@ -216,5 +216,5 @@ def test_work_is_compared() -> None:
     pieces = prepared.rows.kept()
     assert pieces is not None
     count = len(prepared.rows.row_counts)
-    less = [dual_scores.is_less_work(prepared.rows, pieces, count, q) for q in (1, 100_000)]
+    less = [dual_scores.is_less_work(prepared.rows.number, pieces, count, q) for q in (1, 100_000)]
     assert less == [False, prepared.rows.number < 3 * prepared.rows.rows.model.layout.size]

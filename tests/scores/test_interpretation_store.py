@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from hessinf.runtime.json_lines import json_line
 from hessinf.scores import Interpretation, Query
-from hessinf.scores.interpretation_store import InterpretationStore, json_line
+from hessinf.scores.interpretation_store import InterpretationStore
 
 
 def interpretation(index: int, **display: Any) -> Interpretation:
@@ -108,13 +109,13 @@ class TestJsonLine:
         "end", ["\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"]
     )
     def test_is_one_line_for_every_reader(self, end: str) -> None:
-        line = json_line(interpretation(0, text=f"a{end}b"))
+        line = json_line(interpretation(0, text=f"a{end}b").to_json())
         assert len(line.splitlines()) == 1
         assert json.loads(line)["query"]["display"]["text"] == f"a{end}b"
 
     def test_letters_stay_readable(self) -> None:
-        assert "größe 数" in json_line(interpretation(0, text="größe 数"))
+        assert "größe 数" in json_line(interpretation(0, text="größe 数").to_json())
 
     def test_what_is_no_json_is_refused(self) -> None:
         with pytest.raises(ValueError, match="not JSON compliant"):
-            json_line(interpretation(0, value=float("nan")))
+            json_line(interpretation(0, value=float("nan")).to_json())
