@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         perturbation,
         query_factors,
     )
+    from hessinf.interpreters import token_influence as tokens
     from hessinf.interpreters.fitted_method import FittedMethod
     from hessinf.scores import GroupInfluence
 else:
@@ -30,6 +31,7 @@ else:
     group_scoring = lazy_import("hessinf.interpreters.group_scoring")
     perturbation = lazy_import("hessinf.interpreters.perturbation")
     query_factors = lazy_import("hessinf.interpreters.query_factors")
+    tokens = lazy_import("hessinf.interpreters.token_influence")
 
 
 class FurtherQuestions:
@@ -91,6 +93,40 @@ class FurtherQuestions:
         """
         queries = self.check_queries(test_data)
         return perturbation.perturbation_influence(self, queries, train_indices)
+
+    def token_influence(
+        self: FittedMethod, test_data: Any, train_indices: Sequence[int] | None = None
+    ) -> tokens.TokenInfluence:
+        """Split scores by the tokens of training examples: which words helped, or harmed.
+
+        A layer's gradient is a sum over the positions at which the layer was used, and a score is
+        linear in it, so the split is exact (Grosse et al. 2023, §3.3). What comes from layers that
+        are not used position by position, such as a linear layer behind the mean over positions,
+        belongs to no token: that is the rest.
+
+        Parameters
+        ----------
+        test_data
+            As ``train_data``.
+        train_indices
+            Which n training examples; all, when left out.
+
+        Returns
+        -------
+        TokenInfluence
+            ``positions`` ``[Q, n, S]`` and ``rest`` ``[Q, n]``, whose sums are the scores.
+
+        Raises
+        ------
+        InterpreterError
+            When the method's scores are no inner products with influence factors, when the inputs
+            have no tokens, or the result exceeds ``memory_limit``.
+        GradientError
+            When gradients of parameters are not made of what layers receive and give back; it names
+            them.
+        """
+        queries = self.check_queries(test_data)
+        return tokens.token_influence(self, queries, train_indices)
 
     def influence_factors(self: FittedMethod, test_data: Any) -> query_factors.InfluenceFactors:
         """Compute the influence factors of queries, to be saved and used for other training sets.

@@ -34,7 +34,12 @@ if TYPE_CHECKING:
     from hessinf import gradients as gradients_room
     from hessinf.gradients import contract
     from hessinf.gradients.per_example import PerExampleGradients
-    from hessinf.interpreters import memory_plan, query_scoring, refined_loss_change
+    from hessinf.interpreters import (
+        listed_tokens,
+        memory_plan,
+        query_scoring,
+        refined_loss_change,
+    )
     from hessinf.interpreters import self_influence as own_scores
     from hessinf.scores import precision
     from hessinf.scores.loss_change import TrainingReduction
@@ -44,6 +49,7 @@ else:
     gradients_room = lazy_import("hessinf.gradients")
     contract = lazy_import("hessinf.gradients.contract")
     query_scoring = lazy_import("hessinf.interpreters.query_scoring")
+    listed_tokens = lazy_import("hessinf.interpreters.listed_tokens")
     own_scores = lazy_import("hessinf.interpreters.self_influence")
     refined_loss_change = lazy_import("hessinf.interpreters.refined_loss_change")
     memory_plan = lazy_import("hessinf.interpreters.memory_plan")
@@ -249,7 +255,9 @@ class InfluenceInterpreter(
 
     # -- what everybody uses -------------------------------------------------------------------
 
-    def interpret(self, test_data: Any, k: int = 10) -> Iterator[Interpretation]:
+    def interpret(
+        self, test_data: Any, k: int = 10, *, token_influence: bool = False
+    ) -> Iterator[Interpretation]:
         """Explain queries one after another, in order.
 
         Parameters
@@ -258,6 +266,9 @@ class InfluenceInterpreter(
             As ``train_data``.
         k
             How many examples at each end.
+        token_influence
+            Whether to say of each example what the tokens that are shown of it contribute to its
+            score; see :meth:`token_influence`.
 
         Yields
         ------
@@ -267,9 +278,10 @@ class InfluenceInterpreter(
         if k < 1:  # before a long fit
             raise ValueError(f"k must be at least 1, found {k}")
         queries = self.check_queries(test_data)
+        tokens = listed_tokens.ListedTokens(self) if token_influence else None
         for start in range(0, len(queries), self.query_batch_size):
             stop = min(start + self.query_batch_size, len(queries))
-            yield from query_scoring.interpret_block(self, queries, start, stop, k)
+            yield from query_scoring.interpret_block(self, queries, start, stop, k, tokens=tokens)
 
     def scores(self, test_data: Any) -> np.ndarray:
         """Score every training example for every query.

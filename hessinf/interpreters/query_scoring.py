@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -12,18 +12,33 @@ from hessinf.data import Dataset
 from hessinf.data.batching import Batch
 from hessinf.interpreters.diagnostics import diagnostics_of
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.method_hooks import is_last
 from hessinf.interpreters.refined_loss_change import RefinedLists, refine_lists
 from hessinf.interpreters.score_stream import evaluating, query_batch, score_stream
-from hessinf.models import Loss
+from hessinf.models import Loss, Objective
 from hessinf.scores import Influence, Interpretation, Query
 from hessinf.scores.loss_change import loss_change_if_removed
+from hessinf.scores.score_histogram import ScoreDistribution
 from hessinf.scores.top_k import TopK, require_finite
 
 if TYPE_CHECKING:
+    from hessinf.gradients import Gradients
     from hessinf.interpreters.fitted_method import FittedMethod
 
 ScoreSink = Callable[[int, torch.Tensor], None]
 """Called with the first training index and the scores ``[Q, B]`` of each block of examples."""
+
+Lists = Sequence[tuple[Influence, ...]]
+"""One end of the ranking, for each query."""
+
+
+class SplitsLists(Protocol):
+    """A :class:`~hessinf.interpreters.listed_tokens.ListedTokens`, from below."""
+
+    def added(
+        self, batch: Batch, sides: Sequence[Lists], factors: Mapping[int, Gradients]
+    ) -> Sequence[Lists]:
+        """Say of each training example in lists what its tokens contribute."""
 
 
 def interpret_block(
@@ -33,6 +48,7 @@ def interpret_block(
     stop: int,
     k: int,
     on_scores: ScoreSink | None = None,
+    tokens: SplitsLists | None = None,
 ) -> list[Interpretation]:
     """Explain the queries from ``start`` to ``stop``.
 
@@ -48,6 +64,8 @@ def interpret_block(
         How many training examples at each end.
     on_scores
         Gets the scores as they come.
+    tokens
+        Splits the scores in the lists by token; None leaves that out.
 
     Returns
     -------
@@ -55,14 +73,17 @@ def interpret_block(
         One a query, in order.
     """
     ranking = TopK(k)
+    distribution = ScoreDistribution(stop - start, interpreter.model.device)
     losses: list[torch.Tensor] = []
     with evaluating(interpreter):
         batch = query_batch(interpreter, queries, start, stop)
         facts = _query_facts(interpreter, batch, start)
-        for scores, train_losses in score_stream(interpreter, batch):
+        factors: dict[int, Gradients] | None = None if tokens is None else {}
+        for scores, train_losses in score_stream(interpreter, batch, factors):
             if on_scores is not None:
                 on_scores(ranking.count, scores)
             ranking.add(scores)
+            distribution.add(scores)
             losses.append(train_losses)
         sides = (ranking.helpful(), ranking.harmful())
         lists = torch.cat([indices for _, indices in sides], dim=1)  # [Q, 2k]
@@ -70,11 +91,15 @@ def interpret_block(
         if interpreter.refinement is not None:
             refined = refine_lists(interpreter, queries[start:stop], lists)
     diagnostics = diagnostics_of(interpreter, stop - start)
+    distributions = distribution.to_json()
     all_losses = torch.cat(losses).tolist()  # N
     means = ranking.mean()  # [Q]
-    helpful, harmful = (
+    ends: Sequence[Lists] = [
         _side(interpreter, values, indices, means, all_losses, refined) for values, indices in sides
-    )
+    ]
+    if tokens is not None:
+        ends = tokens.added(batch, ends, factors or {})
+    helpful, harmful = ends
     return [
         Interpretation(
             query=_query(queries, start + row, facts, row),
@@ -82,6 +107,7 @@ def interpret_block(
             harmful=harmful[row],
             diagnostics=diagnostics[row]
             | ({} if refined is None else refined.diagnostics(lists[row].tolist())),
+            scores=distributions[row],
         )
         for row in range(stop - start)
     ]
@@ -154,6 +180,9 @@ def _query_facts(interpreter: FittedMethod, batch: Batch, start: int) -> dict[st
         objective_losses = objective.losses(outputs, batch.targets)  # [Q]
         values = interpreter.measurement.values(outputs, batch.targets, objective)  # [Q]
         predictions = objective.predictions(outputs)  # [Q, ...]
+        probabilities = None
+        if is_last(objective, "probabilities", "predictions"):
+            probabilities = objective.probabilities(outputs)  # [Q, C] or None
     for name, tensor in (("loss", objective_losses), ("measurement", values)):
         if not bool(tensor.isfinite().all()):
             place = int((~tensor.isfinite()).nonzero()[0])
@@ -165,7 +194,43 @@ def _query_facts(interpreter: FittedMethod, batch: Batch, start: int) -> dict[st
         "loss": objective_losses.tolist(),
         "measurement": values.tolist(),
         "prediction": predictions.tolist(),
+        "probability": [None] * batch.size
+        if probabilities is None
+        else _probabilities(objective, probabilities, predictions, batch.targets),
     }
+
+
+def _probabilities(
+    objective: Objective,
+    probabilities: torch.Tensor,
+    predictions: torch.Tensor,
+    targets: torch.Tensor,
+) -> list[dict[str, float | None]]:
+    """Look up what each query's prediction and target have of probabilities ``[Q, C]``."""
+    count = len(targets)
+    if (
+        probabilities.dim() != 2
+        or len(probabilities) != count
+        or predictions.shape != (count,)
+        or not bool(((predictions >= 0) & (predictions < probabilities.shape[1])).all())
+    ):
+        raise InterpreterError(
+            f"{objective.described} gives probabilities of shape {list(probabilities.shape)} with "
+            f"predictions of shape {list(predictions.shape)}, expected [{count}, C] and the places "
+            f"[{count}] of what is predicted among the C; correct its method `probabilities`, or "
+            "return None where no single class is predicted"
+        )
+    classes = torch.arange(probabilities.shape[1], device=targets.device)  # [C]
+    # A target between two classes, or one that is ignored, is none of them.
+    is_target = targets.reshape(count, -1)[:, :1] == classes  # [Q, C]
+    predicted = probabilities.gather(1, predictions[:, None])[:, 0].tolist()  # Q
+    of_target = torch.where(is_target, probabilities, 0.0).sum(dim=1).tolist()  # Q
+    return [
+        {"prediction": prediction, "target": target if known else None}
+        for prediction, target, known in zip(
+            predicted, of_target, is_target.any(dim=1).tolist(), strict=True
+        )
+    ]
 
 
 def predicts_changes(interpreter: FittedMethod) -> bool:
@@ -196,6 +261,7 @@ def _query(queries: Dataset, index: int, facts: dict[str, list[Any]], row: int) 
         prediction=facts["prediction"][row],
         loss=facts["loss"][row],
         measurement=facts["measurement"][row],
+        probability=facts["probability"][row],
     )
 
 

@@ -13,15 +13,15 @@ from hessinf.data.batching import Batch, batches
 from hessinf.gradients import Gradients
 from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.errors import InterpreterError
+from hessinf.interpreters.finite_factors import FactorsNotFinite, require_finite_factors
 from hessinf.interpreters.fitted_method import FittedMethod
 from hessinf.interpreters.method_hooks import (
-    FactorsNotFinite,
     factors_of,
     own_scorer,
-    require_finite_factors,
     scorer_of,
     takes_factors,
 )
+from hessinf.scores.contraction import InnerProducts
 
 
 @contextlib.contextmanager
@@ -50,7 +50,7 @@ def query_blocks(interpreter: FittedMethod, queries: Dataset) -> Iterator[Batch]
 
 
 def score_stream(
-    interpreter: FittedMethod, batch: Batch
+    interpreter: FittedMethod, batch: Batch, kept: dict[int, Gradients] | None = None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Score the training data for a block of queries, batch by batch.
 
@@ -60,6 +60,9 @@ def score_stream(
         Fitted; with all its models in evaluation mode.
     batch
         Q queries.
+    kept
+        Gets the influence factors of the queries, by the ``id`` of the part of the interpreter,
+        where the scores are inner products with them: for what needs them again.
 
     Yields
     ------
@@ -67,9 +70,11 @@ def score_stream(
         The scores ``[Q, B]`` and the losses ``[B]`` of the next B training examples.
     """
     if not interpreter.members:
-        yield from _own_stream(interpreter, batch)
+        yield from _own_stream(interpreter, batch, kept)
         return
-    streams = [_own_stream(member, batch, f" at {path}") for member, path in _named(interpreter)]
+    streams = [
+        _own_stream(member, batch, kept, f" at {path}") for member, path in _named(interpreter)
+    ]
     losses = interpreter.training_losses  # [N]
     start = 0
     for blocks in _side_by_side([(scores for scores, _ in stream) for stream in streams]):
@@ -133,12 +138,17 @@ def worst_of(reports: list[dict[str, object]]) -> dict[str, object]:
 
 
 def _own_stream(
-    interpreter: FittedMethod, batch: Batch, where: str = ""
+    interpreter: FittedMethod,
+    batch: Batch,
+    kept: dict[int, Gradients] | None,
+    where: str = "",
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield scores and losses of one model."""
     interpreter.reports = {}
     with _named_queries(batch):
         scorer = scorer_of(interpreter, query_gradients(interpreter, batch))
+    if kept is not None and isinstance(scorer, InnerProducts) and not own_scorer(interpreter):
+        kept[id(interpreter)] = scorer.factors
     stage = f"scores of {said(batch)}{where}"
     for train, losses in interpreter.train_pass(stage, factored=takes_factors(interpreter)):
         scores = scorer(train)  # [Q, B]

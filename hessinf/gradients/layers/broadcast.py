@@ -7,40 +7,12 @@ from typing import Any, ClassVar
 
 import torch
 
-from hessinf.gradients.layers.call import Call, Compute, Find, Position, views_of
+from hessinf.gradients.layers.call import Call, Find, Position, views_of
+from hessinf.gradients.layers.elementwise import ElementwiseCall
 from hessinf.gradients.layers.parameter_table import ParameterView
 
 
-def reduced(product: torch.Tensor, size: Sequence[int], position: Position) -> torch.Tensor:
-    """Sum over all that a parameter was broadcast along, within each example.
-
-    Parameters
-    ----------
-    product
-        ``[K, *shape]``.
-    size
-        Of the parameter, aligned with the last dimensions of ``shape``.
-    position
-        Where examples lie.
-
-    Returns
-    -------
-    torch.Tensor
-        ``[K, B', *size]``.
-    """
-    front = position.to_front(product, 1)  # [K, B', *shape], examples taken out of their dimension
-    missing = front.ndim - 2 - len(size)
-    over = list(range(2, 2 + missing))
-    over += [
-        2 + missing + place
-        for place, count in enumerate(size)
-        if count == 1 and front.shape[2 + missing + place] != 1
-    ]
-    summed = front.sum(over, keepdim=True) if over else front
-    return summed.reshape(*front.shape[:2], *size)
-
-
-class BroadcastCall(Call):
+class BroadcastCall(ElementwiseCall):
     """An elementwise function of positions and a parameter that is broadcast along them."""
 
     kind: ClassVar[str] = "elementwise"
@@ -64,16 +36,15 @@ class BroadcastCall(Call):
         along = position.axis.dimension - (len(self.shape) - len(size))
         return position.count == 1 or along < 0 or size[along] == 1
 
-    def values(
-        self, wanted: Collection[str], gradient: torch.Tensor, position: Position
-    ) -> Iterator[tuple[ParameterView, Compute]]:
-        """Sum the gradient times the derivative of the function."""
+    def terms(
+        self, wanted: Collection[str], gradient: torch.Tensor
+    ) -> Iterator[tuple[ParameterView, torch.Tensor, tuple[int, ...]]]:
+        """Give the gradient times the derivative of the function."""
         view = self.views["parameter"]
         if view.name in wanted:
             derivative = self._derivative(self.inputs)
             constant = isinstance(derivative, float) and derivative == 1.0
-            product = gradient if constant else gradient * derivative
-            yield view, lambda _: reduced(product, view.size, position)
+            yield view, gradient if constant else gradient * derivative, view.size
 
 
 def _split(find: Find, one: Any, other: Any) -> tuple[ParameterView, Any, bool] | None:

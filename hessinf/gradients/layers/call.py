@@ -90,6 +90,9 @@ class Call(ABC):
 
     gradient_side: ClassVar[Literal["rows", "columns"]] = "rows"
 
+    features: ClassVar[int] = -1
+    """The dimension of y with the features of a position, where there are :meth:`parts`."""
+
     shares_memory: ClassVar[bool] = False
     """Whether y may be a view of something else."""
 

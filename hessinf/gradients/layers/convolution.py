@@ -41,6 +41,7 @@ class ConvolutionCall(Call):
     """
 
     kind: ClassVar[str] = "convolution"
+    features: ClassVar[int] = 1
 
     def __init__(
         self,

@@ -62,7 +62,8 @@ class LayerGradients:
         self._derived = derived
         self._general = general
         self._batch = batch
-        self._recorded = batch.size
+        self.recorded = batch.size
+        """How many examples went through the model together."""
         self._places: slice | torch.Tensor | None = None if only is None else slice(only, only + 1)
 
     @property
@@ -74,10 +75,20 @@ class LayerGradients:
     def count(self) -> int:
         """B."""
         if self._places is None:
-            return self._recorded
+            return self.recorded
         if isinstance(self._places, slice):
             return int(self._places.stop - self._places.start)
         return len(self._places)
+
+    @property
+    def calls(self) -> Sequence[tuple[Call, torch.Tensor]]:
+        """The calls that gradients are made of, each with the gradient ``[K, *shape]`` in it."""
+        return self._calls
+
+    @property
+    def derived(self) -> Mapping[str, Derived]:
+        """Tensors made of parameters alone, that calls used."""
+        return self._derived
 
     @property
     def memory(self) -> int:
@@ -109,7 +120,7 @@ class LayerGradients:
             if step == 1:
                 other._places = slice(before + start, before + max(start, stop))
                 return other
-        chosen = torch.arange(self._recorded)
+        chosen = torch.arange(self.recorded)
         if self._places is not None:
             chosen = chosen[self._places]
         other._places = chosen[places]
@@ -155,7 +166,7 @@ class LayerGradients:
         """
         found = []
         for call, gradient, place, has_bias in self._by_unit.get(unit, ()):
-            rows, inputs = call.factors(place, gradient, self._position(call))
+            rows, inputs = call.factors(place, gradient, self.position_of(call))
             found.append(
                 Usage(
                     call.module,
@@ -163,7 +174,7 @@ class LayerGradients:
                     rows,
                     inputs,
                     None if unit.bias is None else float(has_bias),
-                    call.space(self._recorded),
+                    call.space(self.recorded),
                     call.padding_idx,
                 )
             )
@@ -174,7 +185,7 @@ class LayerGradients:
         found: dict[Literal["rows", "columns"], int] = {}
         for call, *_ in self._by_unit.get(unit, ()):
             side = call.gradient_side
-            found[side] = found.get(side, 0) + call.positions(self._recorded)
+            found[side] = found.get(side, 0) + call.positions(self.recorded)
         return found
 
     @cached_property
@@ -188,12 +199,13 @@ class LayerGradients:
                     found[unit].append((call, gradient, place, part.bias is not None))
         return dict(found)
 
-    def _position(self, call: Call) -> Position:
-        if self._recorded == 1:  # one example is everywhere: all that is not features are positions
+    def position_of(self, call: Call) -> Position:
+        """Say where the examples lie in what a call gave."""
+        if self.recorded == 1:  # one example is everywhere: all that is not features are positions
             axis = ExampleAxis(call.example_dimensions()[0])
         else:
             axis = self.plan.axes[call.site]
-        return Position(axis, self._recorded, self._places, self.cotangents.dtype)
+        return Position(axis, self.recorded, self._places, self.cotangents.dtype)
 
     def materialize(self, names: Collection[str] | None = None) -> dict[str, torch.Tensor]:
         """Compute the gradients as tensors.
@@ -257,7 +269,7 @@ class LayerGradients:
         targets = covered | through
         written: set[str] = set()
         for call, gradient in self._calls:
-            for view, compute in call.values(targets, gradient, self._position(call)):
+            for view, compute in call.values(targets, gradient, self.position_of(call)):
                 _write(view, compute, targets[view.name], view.name not in written)
                 written.add(view.name)
         for name in targets.keys() - written:

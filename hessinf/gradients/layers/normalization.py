@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
 
-from hessinf.gradients.layers.broadcast import reduced
-from hessinf.gradients.layers.call import Call, Compute, Find, Position, views_of
+from hessinf.gradients.layers.call import Call, Find, views_of
+from hessinf.gradients.layers.elementwise import ElementwiseCall
 from hessinf.gradients.layers.parameter_table import ParameterView
 
 Normalize = Callable[[torch.Tensor], torch.Tensor]
 
 
-class NormalizationCall(Call):
+class NormalizationCall(ElementwiseCall):
     """``y = x̂ · weight + bias``, where x̂ is the normalised x."""
 
     kind: ClassVar[str] = "normalization"
@@ -31,24 +30,18 @@ class NormalizationCall(Call):
         """Name the first, or all but those that are normalised."""
         return range(1 if self.trailing is None else len(self.shape) - self.trailing)
 
-    def values(
-        self, wanted: Collection[str], gradient: torch.Tensor, position: Position
-    ) -> Iterator[tuple[ParameterView, Compute]]:
-        """Sum gradients, times x̂ for the weight, over positions."""
+    def terms(
+        self, wanted: Collection[str], gradient: torch.Tensor
+    ) -> Iterator[tuple[ParameterView, torch.Tensor, tuple[int, ...]]]:
+        """Give the gradient, times x̂ for the weight."""
         for name, view in self.views.items():
             if view.name not in wanted:
                 continue
             scaled = name == "weight"
             product = gradient * self.normalize(self.inputs["input"]) if scaled else gradient
-            yield view, partial(self._reduced, product, view, position)
-
-    def _reduced(
-        self, product: torch.Tensor, view: ParameterView, position: Position, _: object
-    ) -> torch.Tensor:
-        along_channels = self.trailing is None
-        size = (*view.size, *(1,) * (len(self.shape) - 2)) if along_channels else view.size
-        found = reduced(product, size, position)  # [K, B', *size]
-        return found.reshape(*found.shape[:2], *view.size)
+            along_channels = self.trailing is None
+            ones = (1,) * (len(self.shape) - 2) if along_channels else ()
+            yield view, product, (*view.size, *ones)
 
 
 def _call(

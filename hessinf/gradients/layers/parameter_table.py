@@ -137,6 +137,27 @@ class Derived:
             if gradient is not None
         }
 
+    def push_forward(self, direction: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Differentiate it in a direction: ``[*shape]`` by the name of each parameter of θ.
+
+        The derivative in a direction is linear in it, so it is the derivative of the pulled back
+        gradient's product with the direction, in the gradient.
+        """
+        leaves = {name: leaf for name, leaf in self.leaves.items() if name in direction}
+        probe = torch.zeros_like(self.shadow, requires_grad=True)
+        with torch.enable_grad():
+            found = torch.autograd.grad(
+                self.shadow, list(leaves.values()), probe, create_graph=True, allow_unused=True
+            )
+            pairs = [
+                (gradient, direction[name])
+                for name, gradient in zip(leaves, found, strict=True)
+                if gradient is not None
+            ]
+            gradients, along = zip(*pairs, strict=True)
+            (derivative,) = torch.autograd.grad(gradients, probe, along)
+        return derivative.detach()
+
 
 class ParameterTable:
     """Tells parameters θ, views of them and what is derived from them alone from other tensors.
