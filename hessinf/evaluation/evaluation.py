@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hessinf.evaluation.attribution import Attribution
 from hessinf.evaluation.baselines import NAMES, baseline, is_baseline
 from hessinf.evaluation.errors import EvaluationError
+from hessinf.evaluation.evaluation_results import EvaluationResults
 from hessinf.evaluation.given_scores import GivenScores
 from hessinf.evaluation.method_attribution import Method, MethodAttribution
 from hessinf.evaluation.metric import Judgement, Metric
@@ -45,7 +46,7 @@ def evaluate(
     *,
     folder: str | Path | None = None,
     stage: StageMaker = contextlib.nullcontext,
-) -> dict[str, Any]:
+) -> EvaluationResults:
     """Judge attributions with metrics; baselines are added.
 
     Parameters
@@ -64,9 +65,10 @@ def evaluate(
 
     Returns
     -------
-    dict
-        JSON: "problem", "warnings", "rows", and for each metric its "config", "truth", "rows",
-        "comparisons" and "notes". The same problem gives the same bytes; no times are in it.
+    EvaluationResults
+        A dict, JSON: "problem", "warnings", "rows", and for each metric its "config", "truth",
+        "rows", "comparisons" and "notes". The same problem gives the same bytes; no times are in
+        it.
 
     Raises
     ------
@@ -108,7 +110,7 @@ def evaluate(
             "metrics": results,
         }
     )
-    return found
+    return EvaluationResults(found)
 
 
 def check_metrics(metrics: Mapping[str, Metric], problem: Problem) -> None:

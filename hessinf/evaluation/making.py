@@ -115,7 +115,7 @@ def _maker(
         return model, {"model": qualified_name(model), "sizes": {}}
     shape = data.input_shape
     sizes = {
-        "in_features": None if shape is None else torch.Size(shape).numel(),
+        "in_features": data.in_features,
         "out_features": loss.out_features(data),
         "input_shape": shape,
     }

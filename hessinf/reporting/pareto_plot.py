@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from hessinf.display.html_text import escaped
+from hessinf.reporting.label_places import Box, LabelPlace, along, label_places
+from hessinf.reporting.short_names import short_name
+from hessinf.reporting.svg_axes import Frame, linear, logarithmic
+
 WIDTH, HEIGHT = 760, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 150, 20, 50
+LEFT, RIGHT, TOP, BOTTOM = 60, 40, 30, 50
 LINE_HEIGHT = 15
 CHARACTER = 7.5
 """What a letter takes of a line, in the units of the plot; most are narrower."""
 BESIDE = 9
 """From a point to its name."""
-TICKS = 5
-
-LEAST_DECADES = 1.0
-"""Powers of ten that the axis of costs spans at least: there is always a round number on it."""
+RADIUS = 5
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,9 @@ class Point:
     name
         What stands beside the point.
     cost
-        Seconds, greater than 0.
+        Greater than 0: seconds, or memory.
     quality
-        The more the better.
+        The more the better, unless the plot says otherwise.
     interval
         Of the quality; None where it is not known.
     """
@@ -42,24 +43,39 @@ class Point:
     interval: tuple[float, float] | None = None
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
+def pareto_front(points: Sequence[Point], *, higher_is_better: bool = True) -> list[Point]:
     """Return the points that no other beats in both, the cheapest first.
 
     Of points that are equal in both, all are kept.
+
+    Parameters
+    ----------
+    points
+        In any order.
+    higher_is_better
+        Whether a larger quality is the better one.
     """
+    sign = 1 if higher_is_better else -1
     front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.cost, -point.quality)):
+    for point in sorted(points, key=lambda point: (point.cost, -sign * point.quality)):
         last = front[-1] if front else None
         if (
             last is None
-            or point.quality > last.quality
+            or sign * point.quality > sign * last.quality
             or ((point.cost, point.quality) == (last.cost, last.quality))
         ):
             front.append(point)
     return front
 
 
-def pareto_plot(points: Sequence[Point], *, cost: str, quality: str) -> str:
+def pareto_plot(
+    points: Sequence[Point],
+    *,
+    cost: str,
+    quality: str,
+    unit: str = "s",
+    higher_is_better: bool = True,
+) -> str:
     """Draw points, their intervals, and the front: cost to the right, in powers of ten.
 
     Parameters
@@ -68,111 +84,81 @@ def pareto_plot(points: Sequence[Point], *, cost: str, quality: str) -> str:
         One or more.
     cost, quality
         What stands at the axes.
+    unit
+        Of the cost, behind its number.
+    higher_is_better
+        Whether the good ones lie at the top; else, the axis stays as it is and they lie below.
 
     Returns
     -------
     str
         An ``<svg>`` element that takes its colors from the page.
     """
+    costs = [point.cost for point in points]
     lows = [point.interval[0] if point.interval else point.quality for point in points]
     highs = [point.interval[1] if point.interval else point.quality for point in points]
-    bottom, top = _widened(min(lows), max(highs))
-    decades = [math.log10(point.cost) for point in points]
-    first, last = _widened(min(decades), max(decades))
-    # What costs nearly the same stands close together, whatever the others cost.
-    short = max(LEAST_DECADES - (last - first), 0.0)
-    first, last = first - short / 2, last + short / 2
-
-    def across(seconds: float) -> float:
-        share = (math.log10(seconds) - first) / (last - first)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
-
-    def down(value: float) -> float:
-        return TOP + (top - value) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
-
-    front = pareto_front(points)
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(quality)} beside '
-        f'{escape(cost)}">'
-    ]
-    for value in _round_values(bottom, top):
-        y = f"{down(value):.1f}"
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-            f'<text class="quiet" x="{LEFT - 8}" y="{y}" text-anchor="end" dy=".35em">'
-            f"{value:g}</text>"
-        )
-    for seconds in _round_seconds(first, last):
-        x = f"{across(seconds):.1f}"
-        parts.append(
-            f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-            f'<text class="quiet" x="{x}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
-            f"{seconds:g}</text>"
-        )
-    parts.append(
-        f'<text class="quiet" x="{(LEFT + WIDTH - RIGHT) / 2:.0f}" y="{HEIGHT - 8}" '
-        f'text-anchor="middle">{escape(cost)}</text>'
-        f'<text class="quiet" x="{LEFT}" y="{TOP - 6}">{escape(quality)}</text>'
+    frame = Frame(
+        across=logarithmic(min(costs), max(costs), LEFT, WIDTH - RIGHT),
+        down=linear(min(lows), max(highs), HEIGHT - BOTTOM, TOP),
+        x=cost,
+        y=quality,
     )
+    front = pareto_front(points, higher_is_better=higher_is_better)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(quality)} beside '
+        f'{escaped(cost)}">',
+        *frame.grid(),
+    ]
     if len(front) > 1:
-        path = " ".join(f"{across(one.cost):.1f},{down(one.quality):.1f}" for one in front)
+        path = " ".join(
+            f"{frame.across(one.cost):.1f},{frame.down(one.quality):.1f}" for one in front
+        )
         parts.append(f'<polyline class="front" points="{path}"/>')
-    labels = _spread([down(point.quality) for point in points])
-    for point, label in zip(points, labels, strict=True):
-        x, y = f"{across(point.cost):.1f}", f"{down(point.quality):.1f}"
+    for point in points:
         if point.interval:
-            ends = [f"{down(value):.1f}" for value in point.interval]
+            x = f"{frame.across(point.cost):.1f}"
+            ends = [f"{frame.down(value):.1f}" for value in point.interval]
             parts.append(
                 f'<line class="interval" x1="{x}" x2="{x}" y1="{ends[0]}" y2="{ends[1]}"/>'
             )
+    places = _places(points, front, frame)
+    for point, place in zip(points, places, strict=True):
+        parts.append(_lead(point, place, frame) if place.far else "")
+    for point, place in zip(points, places, strict=True):
         best = " best" if point in front else ""
         parts.append(
-            f'<circle class="point{best}" cx="{x}" cy="{y}" r="5"><title>{escape(point.name)}: '
-            f"{point.quality:.3f}, {point.cost:.3g} s</title></circle>"
-            f"{_label(point.name, float(x), label)}"
+            f'<circle class="point{best}" cx="{frame.across(point.cost):.1f}" '
+            f'cy="{frame.down(point.quality):.1f}" r="{RADIUS}"><title>{escaped(point.name)}: '
+            f"{point.quality:.3f}, {point.cost:.3g} {escape(unit)}</title></circle>"
+            f'<text x="{place.box.left:.1f}" y="{(place.box.top + place.box.bottom) / 2:.1f}" '
+            f'dy=".35em">{escaped(short_name(point.name))}</text>'
         )
-    return "\n".join([*parts, "</svg>"])
+    return "\n".join([*filter(None, parts), "</svg>"])
 
 
-def _label(name: str, x: float, y: float) -> str:
-    """Write a name beside its point: to the right, or where it fits on the left alone, there."""
-    right, left = (int((room - BESIDE) / CHARACTER) for room in (WIDTH - x, x))
-    if len(name) <= right or right >= left:
-        place, anchor, fitting = x + BESIDE, "", right
-    else:
-        place, anchor, fitting = x - BESIDE, ' text-anchor="end"', left
-    shown = name if len(name) <= fitting else f"{name[: fitting - 1]}…"
-    return f'<text x="{place:.1f}" y="{y:.1f}" dy=".35em"{anchor}>{escape(shown)}</text>'
+def _places(points: Sequence[Point], front: Sequence[Point], frame: Frame) -> list[LabelPlace]:
+    """Place the names: those of the best points first, nearest to them."""
+    lines = along(
+        [(frame.across(point.cost), frame.down(point.quality)) for point in front], LINE_HEIGHT
+    )
+    for point in points:
+        if point.interval:
+            x = frame.across(point.cost)
+            low, high = (frame.down(value) for value in point.interval)
+            lines.append(Box(x - 1, min(low, high), x + 1, max(low, high)))
+    return label_places(
+        [(frame.across(point.cost), frame.down(point.quality)) for point in points],
+        [CHARACTER * len(short_name(point.name)) for point in points],
+        height=LINE_HEIGHT,
+        gap=BESIDE,
+        inside=Box(LEFT, TOP, WIDTH, HEIGHT - BOTTOM),
+        lines=lines,
+    )
 
 
-def _widened(low: float, high: float) -> tuple[float, float]:
-    """Leave a margin at both ends, also where they are the same."""
-    margin = 0.08 * (high - low) or 0.5
-    return low - margin, high + margin
-
-
-def _round_values(low: float, high: float) -> list[float]:
-    """Choose round numbers between two others."""
-    rough = (high - low) / TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    count = range(math.ceil(low / step), math.floor(high / step) + 1)
-    return [round(place * step, 10) for place in count]
-
-
-def _round_seconds(first: float, last: float) -> list[float]:
-    """Choose 1, 2 and 5 times powers of ten, or the powers alone where there are many."""
-    powers = range(math.floor(first), math.ceil(last) + 1)
-    factors = (1, 2, 5) if last - first < 2 else (1,)
-    values = [factor * 10.0**power for power in powers for factor in factors]
-    return [value for value in values if first <= math.log10(value) <= last]
-
-
-def _spread(heights: Sequence[float]) -> list[float]:
-    """Move labels down where they would lie on each other, keeping their order."""
-    placed = [0.0] * len(heights)
-    previous = -math.inf
-    for place in sorted(range(len(heights)), key=heights.__getitem__):
-        previous = max(heights[place], previous + LINE_HEIGHT)
-        placed[place] = previous
-    return placed
+def _lead(point: Point, place: LabelPlace, frame: Frame) -> str:
+    """Draw a line from a point to its name, which stands further away."""
+    x, y = frame.across(point.cost), frame.down(point.quality)
+    end_x = min(max(x, place.box.left), place.box.right)
+    end_y = min(max(y, place.box.top), place.box.bottom)
+    return f'<line class="lead" x1="{x:.1f}" y1="{y:.1f}" x2="{end_x:.1f}" y2="{end_y:.1f}"/>'

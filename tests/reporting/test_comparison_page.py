@@ -1,121 +1,85 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 import re
-from html.parser import HTMLParser
 
 import pytest
 
-from hessinf.reporting.comparison_page import comparison_page
+from hessinf.reporting.comparison_page import comparison_html, comparison_page
 from hessinf.reporting.page_style import COLORS
 from hessinf.reporting.pareto_plot import Point, pareto_front, pareto_plot
-
-VOID = {"meta", "line", "polyline"}
-
-
-class Wellformed(HTMLParser):
-    """Collects elements, and fails where one is not closed."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def comparison(name: str = "ekfac", **changes):
-    rows = ["kfac", name]
-    return {
-        "queries": 18,
-        "training_examples": 1617,
-        "measurement": {"type": "loss"},
-        "seed": 0,
-        "rows": [
-            {"name": row, "from": f"{row}.jsonnet", "interpreter": {"type": row, "damping": 0.1}}
-            for row in rows
-        ],
-        "agreement": {
-            "names": rows,
-            "spearman": [[1.0, -0.25], [-0.25, None]],
-            "undefined": [[0, 3], [3, 18]],
-            "top_k": 10,
-            "top_k_helpful": [[1.0, 0.5], [0.5, 1.0]],
-            "top_k_harmful": [[1.0, 0.4], [0.4, 1.0]],
-            "top_k_by_chance": 10 / 1617,
-        },
-        "evaluation": {
-            "metrics": {
-                "lds": {
-                    "higher_is_better": True,
-                    "columns": [["damping", "damping"], ["missing", "undefined"]],
-                    "truth": {"alpha": 0.5},
-                    "rows": {
-                        row: {
-                            "value": value,
-                            "interval": [value - 0.05, value + 0.05],
-                            "missing": 0,
-                            "damping": None if row == "random" else 0.001,
-                        }
-                        for row, value in (("random", -0.01), ("kfac", 0.42), (name, 0.41))
-                    },
-                    "comparisons": [
-                        {
-                            "better": "kfac",
-                            "worse": name,
-                            "difference": difference,
-                            "interval": [-0.01, 0.03],
-                            "alpha": alpha,
-                        }
-                        for alpha, difference in ((0.5, 0.01), (0.9, 0.077))
-                    ],
-                    "notes": ["At most 0.88 can be reached."],
-                }
-            }
-        },
-        "warnings": [],
-        **changes,
-    }
-
-
-def costs(*names: str):
-    return {
-        name: {
-            "fit": {"seconds": 1.5 + place, "cpu_seconds": 1.25},
-            "score": {"seconds": 0.5, "cpu_seconds": 0.5},
-            "peak_memory_bytes": 300 * 2**20,
-        }
-        for place, name in enumerate(names)
-    }
+from tests.reporting.comparisons import comparison, costs
+from tests.reporting.wellformed import Wellformed
 
 
 def test_it_shows_agreement_quality_and_cost():
     page = Wellformed(comparison_page(comparison(), costs("kfac", "ekfac")))
     for text in ("18 queries against 1,617 training examples, measurement loss, seed 0.",):
         assert text in page.text
-    for text in ("-0.25", "undefined", "0.50", "0.420", "[0.370, 0.470]", "+0.010", "300"):
+    for text in ("−0.25", "undefined", "0.50", "0.420", "[0.370, 0.470]", "+0.0100", "300.0"):
         assert text in page.text
     assert "undefined for up to 18 queries" in page.text
     assert "At most 0.88 can be reached." in page.text
-    assert "+0.077" not in page.text  # that of another alpha than the headline
+    assert "+0.0770" not in page.text  # that of another alpha than the headline
     names = [tag for tag, _ in page.seen]
-    assert names.count("svg") == 1
-    assert names.count("circle") == 2  # nobody measured what random scores cost
+    assert names.count("svg") == 2  # beside time, and beside memory
+    assert names.count("circle") == 4  # nobody measured what random scores cost
+
+
+def test_at_a_glance_the_best_comes_first_with_quality_time_and_memory():
+    page = comparison_page(comparison(), costs("kfac", "ekfac"))
+    table = page[page.index("<h2>At a glance") : page.index("<h2>Quality")]
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", table)
+    assert cells == [
+        *("", "lds", "95 % interval", "time to fit and score, seconds", "peak memory, MiB"),
+        *("kfac", "0.420", "[0.370, 0.470]", "2.000", "300.0"),
+        *("ekfac", "0.410", "[0.360, 0.460]", "3.000", "300.0"),
+    ]
+
+
+def test_where_less_is_better_the_smallest_is_the_best():
+    made = comparison()
+    made["evaluation"]["metrics"]["lds"]["higher_is_better"] = False
+    page = comparison_page(made, costs("kfac", "ekfac"))
+    table = page[page.index("<h2>Quality") : page.index("<h2>Agreement")]
+    places = [table.index(f">{name}</th>") for name in ("random", "ekfac", "kfac")]
+    assert places == sorted(places)
+    assert "(lower is better)" in table
+    best = re.findall(r'class="point best"[^>]*><title>(\w+):', page)
+    assert best == ["ekfac", "kfac", "ekfac"]  # cheaper or better, then as small and better
+
+
+def test_files_are_linked():
+    files = [("comparison.json", "all numbers"), ("plots/a&b.svg", "figure")]
+    page = Wellformed(comparison_page(comparison(), {}, files))
+    links = [attributes["href"] for tag, attributes in page.seen if tag == "a"]
+    assert links == ["comparison.json", "plots/a&b.svg"]
+    assert "<h2>Files" not in comparison_page(comparison(), {})
+
+
+def test_a_notebook_sees_quality_cost_and_agreement():
+    shown = comparison_html(comparison("<b>"), costs("kfac", "<b>"))
+    page = Wellformed(shown)
+    assert all(text in page.text for text in ("At a glance", "Agreement", "[0.370, 0.470]"))
+    assert sum(tag == "table" for tag, _ in page.seen) == 4
+    assert "<b>" not in shown
+    assert shown.startswith('<div class="hessinf"><style>')
+
+
+def test_names_above_and_beside_a_matrix_are_short_and_whole_where_one_points():
+    name = "a method with a long name, and one more word"
+    page = Wellformed(comparison_page(comparison(name), {}))
+    shown = [attributes for tag, attributes in page.seen if attributes.get("title") == name]
+    assert [attributes["scope"] for attributes in shown] == ["col", "row"] * 3
+    assert "a method…re word" in page.text
+
+
+def test_the_page_holds_what_breaks_files():
+    text = comparison_page(comparison("\ud800\x00"), {})
+    assert "�␀" in text
+    text.encode()
 
 
 def test_the_rows_are_ranked_by_quality():
@@ -140,28 +104,40 @@ def test_without_ground_truth_there_is_no_quality():
     assert "<svg" not in page
     assert "<h2>Agreement" in page
     assert "<h2>Cost" in page
+    assert "Nobody has judged their quality: add a config with an evaluation" in page
 
 
-def test_what_is_wide_scrolls_by_itself():
-    page = comparison_page(comparison(), costs("kfac", "ekfac"))
-    assert page.count("<svg") == page.count('<div class="scroll">\n<svg') == 1
-    assert "p, h2, summary, th[scope=row] { overflow-wrap: anywhere; }" in page
+def test_what_is_wide_scrolls_by_itself_also_with_the_keyboard():
+    page = Wellformed(comparison_page(comparison(), costs("kfac", "ekfac")))
+    regions = [attributes for _, attributes in page.seen if attributes.get("class") == "scroll"]
+    wide = sum(tag in ("table", "svg") for tag, _ in page.seen)
+    assert len(regions) == wide
+    assert all(one["tabindex"] == "0" and one["role"] == "region" for one in regions)
+    assert all(one["aria-label"] for one in regions)
 
 
 def test_everything_is_escaped():
     name = '<script>alert("x")</script>&'
     text = comparison_page(comparison(name, warnings=["a < b & c"]), costs("kfac", name))
-    assert "script" not in {tag for tag, _ in Wellformed(text).seen}
-    assert "<script" not in text
+    assert sum(tag == "script" for tag, _ in Wellformed(text).seen) == 2  # the page's own
+    assert "<script>alert" not in text
     assert '<p class="warning">a &lt; b &amp; c</p>' in text
 
 
 def test_nothing_comes_from_elsewhere():
     text = comparison_page(comparison(), costs("kfac", "ekfac"))
     page = Wellformed(text)
-    assert not {"link", "script", "img", "iframe"} & {tag for tag, _ in page.seen}
+    assert not {"link", "img", "iframe"} & {tag for tag, _ in page.seen}
     assert not any({"src", "href"} & set(attributes) for _, attributes in page.seen)
-    assert "http" not in text
+    policy = next(
+        attributes["content"]
+        for tag, attributes in page.seen
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    for script in re.findall(r"<script>(.*?)</script>", text, re.DOTALL):
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
     assert "url(" not in text
     assert "@import" not in text
 
@@ -257,27 +233,29 @@ class TestPlot:
         assert 10 < bx - ax < 60
 
     def test_long_names_stay_inside(self):
-        long, longest = "ekfac (relative-damping-of-the-mean)", "x" * 300
-        points = [Point("kfac", 0.1, 0.1), Point(long, 10, 0.4), Point(longest, 0.2, 0.3)]
+        points = [Point("kfac", 0.1, 0.1), Point("y" * 40, 10, 0.4), Point("x" * 300, 0.2, 0.3)]
         svg = pareto_plot(points, cost="s", quality="LDS")
-        labels = re.findall(
-            r'<text x="([\d.]+)" y="[\d.]+" dy=".35em"( text-anchor="end")?>(.*?)</text>', svg
-        )
-        assert [(end != "", text) for _, end, text in labels[:2]] == [(False, "kfac"), (True, long)]
-        assert labels[2][2].endswith("x…")
-        for x, end, text in labels:
-            width = 7.5 * len(text)
-            first = float(x) - width if end else float(x)
-            assert 0 <= first <= first + width <= 760
+        labels = re.findall(r'<text x="([-\d.]+)" y="[\d.]+" dy=".35em">(.*?)</text>', svg)
+        assert [text for _, text in labels] == ["kfac", "y" * 40, f"{'x' * 20}…{'x' * 19}"]
+        for x, text in labels:
+            assert 0 <= float(x) <= float(x) + 7.5 * len(text) <= 760
 
     def test_one_point_is_enough(self):
         Wellformed(pareto_plot([Point("a", 1, 0.2)], cost="s", quality="LDS"))
 
-    def test_labels_do_not_lie_on_each_other(self):
-        points = [Point(str(n), 1 + n, 0.4 + n * 1e-4) for n in range(6)]
+    @pytest.mark.parametrize("step", [0, 1e-4, 0.01])
+    def test_labels_do_not_lie_on_each_other(self, step):
+        points = [Point(f"method-{n}", 1 + n * step, 0.4 + n * step) for n in range(20)]
         svg = pareto_plot(points, cost="s", quality="LDS")
-        heights = sorted(
-            float(y) for y in re.findall(r'<text x="[\d.]+" y="([\d.]+)" dy=".35em">', svg)
-        )
-        assert len(heights) == 6
-        assert min(b - a for a, b in itertools.pairwise(heights)) >= 14.9
+        places = re.findall(r'<text x="([-\d.]+)" y="([\d.]+)" dy=".35em">(.*?)</text>', svg)
+        boxes = [(float(x), float(y), 7.5 * len(text)) for x, y, text in places]
+        assert len(boxes) == 20
+        for (x, y, width), (other_x, other_y, other_width) in itertools.combinations(boxes, 2):
+            apart = x + width <= other_x + 0.2 or other_x + other_width <= x + 0.2
+            assert apart or abs(y - other_y) >= 14.8
+
+    def test_a_hostile_name_is_text(self):
+        svg = pareto_plot([Point("</svg><script>", 1, 0.2)], cost="s", quality="a<b")
+        assert {tag for tag, _ in Wellformed(svg).seen} == {
+            "svg", "line", "text", "circle", "title",
+        }  # fmt: skip

@@ -9,11 +9,10 @@ import numpy as np
 import torch
 
 from hessinf.evaluation.curvature_stability import stability_statistics
+from hessinf.reporting.plots.line_styles import line_styles
 from hessinf.reporting.short_names import short_name
 from hessinf.solvers.spectral_density import smoothed_density
 
-COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
-STYLES = ("-", "--", "-.", ":")
 PLACES = 600
 """Where a density is drawn."""
 
@@ -57,7 +56,7 @@ def _sorted(
     top = max(float(np.abs(own["eigenvalues"]).max()) for own in arrays.values())
     floor = top * 10.0**-DECADES
     most = 0
-    for own, style in zip(arrays.values(), _styles(), strict=False):
+    for own, style in zip(arrays.values(), line_styles(), strict=False):
         values = np.sort(sign * own["eigenvalues"])[::-1]  # [P]
         values = values[values > floor]
         most = max(most, len(values))
@@ -92,7 +91,7 @@ def _densities(axes: Any, arrays: Mapping[str, Mapping[str, np.ndarray]], exact:
     width = span * WIDTH
     places = torch.linspace(low - 4 * width, high + 4 * width, PLACES, dtype=torch.float64)  # [G]
     top = 0.0
-    for (name, (nodes, weights)), style in zip(quadratures.items(), _styles(), strict=False):
+    for (name, (nodes, weights)), style in zip(quadratures.items(), line_styles(), strict=False):
         values = smoothed_density(nodes, weights, places, width).numpy()  # [G]
         top = max(top, float(values.max()))
         axes.plot(places.numpy(), values, label=_label(name, arrays[name]), **style)
@@ -121,15 +120,3 @@ def _quadrature(own: Mapping[str, np.ndarray]) -> tuple[torch.Tensor, torch.Tens
     nodes, weights = (torch.from_numpy(own[key]) for key in ("nodes", "weights"))  # [S, m]
     kept = weights > 0
     return nodes[kept], weights[kept] / len(weights)
-
-
-def _styles() -> Any:
-    """Go through colours and line styles, without end."""
-    place = 0
-    while True:
-        yield {
-            "color": COLOURS[place % len(COLOURS)],
-            "linestyle": STYLES[(place + place // len(COLOURS)) % len(STYLES)],
-            "linewidth": 1.4,
-        }
-        place += 1

@@ -1,8 +1,7 @@
 """Plots of an analysis of curvature, as PNG and SVG: the same bytes each time.
 
-Colour maps are even in lightness and told apart by the colour-blind (cividis); lines have the
-colours of Okabe & Ito (2008) and styles of their own. matplotlib is imported when the first plot is
-drawn.
+Color maps are even in lightness and told apart by the colour-blind (cividis); lines have the
+colors of Okabe & Ito (2008) and styles of their own.
 """
 
 from __future__ import annotations
@@ -10,31 +9,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from hessinf.reporting.matrix_plots import draw_comparison, draw_inversion_errors, draw_matrix
-from hessinf.reporting.spectrum_plots import draw_spectra
-from hessinf.runtime.lazy_import import lazy_import
-
-if TYPE_CHECKING:
-    import matplotlib
-    from matplotlib import figure
-else:
-    matplotlib = lazy_import("matplotlib")
-    figure = lazy_import("matplotlib.figure")
+from hessinf.reporting.plots.analysis_matrices import (
+    draw_comparison,
+    draw_inversion_errors,
+    draw_matrix,
+)
+from hessinf.reporting.plots.analysis_spectra import draw_spectra
+from hessinf.reporting.plots.figures import new_figure, write_figure
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
 """What each curvature's plots are drawn from, by its name."""
-
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "hessinf",  # ids that do not change from run to run
-    "font.size": 9.0,
-    "axes.titlesize": 10.0,
-    "figure.dpi": 100.0,
-    "savefig.dpi": 150.0,
-}
 
 REFERENCE = "reference"
 
@@ -97,14 +85,7 @@ def title_of(name: str, found: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _figure(path: Path, written: list[Path]) -> Iterator[Any]:
-    """Hand out a figure, and write it in both formats."""
-    with matplotlib.rc_context(STYLE):
-        canvas: Any = figure.Figure(layout="constrained")
+    """Hand out a figure, whose size is set by who draws, and write it in both formats."""
+    with new_figure() as canvas:
         yield canvas
-        # Once for both formats: it takes longer than drawing.
-        canvas.get_layout_engine().execute(canvas)
-        canvas.set_layout_engine("none")
-        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-            file = path.with_name(path.name + suffix)
-            canvas.savefig(file, metadata=metadata)
-            written.append(file)
+    written += write_figure(canvas, path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hessinf.reporting.plots.line_styles import SEQUENTIAL
 from hessinf.reporting.short_names import short_name
 from hessinf.runtime.lazy_import import lazy_import
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 else:
     matplotlib = lazy_import("matplotlib")
 
-MAP = "cividis"
 ZERO = "#dddddd"
 """What has no logarithm: entries that are exactly zero."""
 
 DECADES = 6
-"""How far below the largest entry colours go."""
+"""How far below the largest entry colors go."""
 
 CELL, PANEL = 0.7, 2.2
 """Inches: what a number takes beside another, and a panel of a figure of 10."""
@@ -58,7 +58,7 @@ def draw_comparison(
     analysis: Mapping[str, Any],
     residual: float | str | None,
 ) -> None:
-    """Draw reference, approximation and their difference with the same colours.
+    """Draw reference, approximation and their difference with the same colors.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def draw_inversion_errors(
     for axes, name in zip(panels.flat, grids, strict=False):
         image = axes.imshow(
             _logarithms(grids[name]),
-            cmap=_colours(),
+            cmap=_colors(),
             vmin=low,
             vmax=max(high, low + 1),
             aspect="auto",
@@ -150,7 +150,7 @@ def draw_inversion_errors(
 def _show(axes: Any, picture: np.ndarray, limits: tuple[float, float]) -> Any:
     return axes.imshow(
         _logarithms(picture),
-        cmap=_colours(),
+        cmap=_colors(),
         vmin=limits[0],
         vmax=limits[1],
         interpolation="nearest",
@@ -184,8 +184,8 @@ def _borders(
     axes.tick_params(length=2)
 
 
-def _colours() -> Any:
-    return matplotlib.colormaps[MAP].with_extremes(bad=ZERO)
+def _colors() -> Any:
+    return matplotlib.colormaps[SEQUENTIAL].with_extremes(bad=ZERO)
 
 
 def _logarithms(values: np.ndarray) -> np.ndarray:
@@ -197,7 +197,7 @@ def _logarithms(values: np.ndarray) -> np.ndarray:
 
 
 def _range(pictures: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return the colours' ends: the largest entry, and some decades less."""
+    """Return the colors' ends: the largest entry, and some decades less."""
     largest = max(float(picture.max()) for picture in pictures)
     top = math.log10(largest) if largest > 0 else 0.0
     return top - DECADES, top

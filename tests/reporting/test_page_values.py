@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from hessinf.reporting.page_values import rounded, shown_target
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.123456789, 0.123457),
+        (-1.23456789e-20, -1.23457e-20),
+        (1234567.0, 1234570.0),
+        (12345678, 12345678),
+        (0.0, 0.0),
+        (None, None),
+        ("nan", None),
+        (math.nan, None),
+        (math.inf, None),
+        (True, None),
+    ],
+)
+def test_numbers_are_rounded_to_six_digits(value, expected):
+    assert rounded(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (3, 3),
+        (1.5, 1.5),
+        ([1.5], 1.5),
+        ([[2]], 2),
+        ([1.5, 2.5], [1.5, 2.5]),
+        ([], []),
+        (list(range(9)), "0, 1, 2, 3, 4, 5, 6, 7, … (9 numbers)"),
+        ([[1, 2], [3, 4]], "1, 2, 3, 4, … (4 numbers)"),
+        (None, None),
+        ("a", None),
+    ],
+)
+def test_targets_are_short(target, expected):
+    assert shown_target(target) == expected
