@@ -2,94 +2,82 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from hessinf.commands.evaluation_table import aligned
+from hessinf.commands.finished_run import FinishedRun
+from hessinf.commands.result_files import next_steps
+from hessinf.commands.stage_table import stage_table
+from hessinf.display.numbers import counted, estimate, number, setting
+from hessinf.display.terminal import PLAIN, WIDTH, Style, visible, wrapped
+from hessinf.display.text_table import aligned
 
 NOTHING = "-"
 
-FILES = {
-    "analysis.json": "all numbers, of the whole and of each block",
-    "plots": "heat maps, spectra, inversion errors (PNG and SVG)",
-    "analysis": "what each curvature's numbers and plots come from",
-    "metrics.json": "seconds and memory by stage",
-    "config.json": "the config with every default",
-    "model": "the trained model",
-}
 
-
-def summarize_analysis(folder: Path, *, was_complete: bool) -> str:
+def summarize_analysis(run: FinishedRun, *, style: Style = PLAIN, width: int = WIDTH) -> str:
     """Describe a finished analysis: the table, what it leaves out, where results lie.
 
     Parameters
     ----------
-    folder
-        Of the run.
-    was_complete
-        Whether there was nothing left to do.
+    run
+        What :func:`hessinf.commands.analyze_run.analyze` returned.
+    style, width
+        Of the stream.
 
     Returns
     -------
     str
-        Text without colours.
+        Several lines.
     """
-    analysis = json.loads((folder / "analysis.json").read_text(encoding="utf-8"))
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    lines = [
-        f"curvature of {_counted(analysis['parameters'], 'parameter')} in "
-        f"{_counted(len(analysis['blocks']), 'block')}, "
-        f"{analysis['mode']}: {'finished before' if was_complete else 'finished'}",
-        *_training(metrics.get("training") or {}),
-        "",
-        *_table(analysis),
-        "",
-        *_legend(analysis),
-    ]
+    analysis, metrics = run.json_of("analysis.json"), run.metrics
+    title = (
+        f"curvature of {counted(analysis['parameters'], 'parameter')} in "
+        f"{counted(len(analysis['blocks']), 'block')}, {analysis['mode']}: {run.ending}"
+    )
+    notes = list(_legend(analysis))
     if metrics.get("plots_left_out"):
-        lines.append(f"note: {metrics['plots_left_out']}")
-    lines += ["", f"results in {folder}:"]
-    lines += [f"  {name:<14} {text}" for name, text in FILES.items() if (folder / name).exists()]
-    return "\n".join(lines)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("s" if number != 1 else "")
+        notes.append(f"note: {metrics['plots_left_out']}")
+    blocks = [
+        [style.bold(title), *_training(metrics.get("training") or {})],
+        stage_table(metrics, style),
+        _table(analysis, style, width),
+        [line for note in notes for line in wrapped(note, width, "", "  ")],
+        next_steps(run.directory, style, width),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
 def _training(training: dict[str, Any]) -> Iterator[str]:
     if "gradient_norm" in training:
         yield (
-            f"model: training loss {training['loss']:.4g}, gradient norm "
-            f"{training['gradient_norm']:.2g} (0 at a minimum)"
+            f"model: training loss {number(training['loss'])}, gradient norm "
+            f"{number(training['gradient_norm'])} (0 at a minimum)"
         )
 
 
-def _table(analysis: dict[str, Any]) -> list[str]:
+def _table(analysis: dict[str, Any], style: Style, width: int) -> list[str]:
     dense = analysis["mode"] == "dense"
     dampings = analysis["dampings"] if dense else []
     header = [
-        ("curvature", ""),
-        ("relative", "residual"),
-        *[("inverse", f"λ={damping:g}") for damping in dampings],
-        ("eigenvalue", "overlap"),
-        ("eigenbasis", "overlap"),
-        ("off-block", "ratio"),
-        ("condition", "") if dense else ("largest", "eigenvalue"),
-        ("negative", "eigenvalues"),
+        "curvature\n",
+        "relative\nresidual",
+        *[f"inverse\nλ={setting(damping)}" for damping in dampings],
+        "eigenvalue\noverlap",
+        "eigenbasis\noverlap",
+        "off-block\nratio",
+        "condition\n" if dense else "largest\neigenvalue",
+        "negative\neigenvalues",
     ]
     cells = _dense_cells if dense else _estimated_cells
     rows = [
         [f"{_reference_name(analysis)} (reference)", *cells(analysis["reference"], len(dampings))],
         *[
-            [name, *cells(found, len(dampings))]
+            [visible(name), *cells(found, len(dampings))]
             for name, found in sorted(analysis["approximations"].items(), key=_residual)
         ],
     ]
-    first, second = ([cell[line] for cell in header] for line in (0, 1))
-    return aligned(first, [second, *rows])
+    return aligned(header, rows, width=width, split=True, style=style)
 
 
 def _residual(row: tuple[str, dict[str, Any]]) -> float:
@@ -113,7 +101,7 @@ def _dense_cells(found: dict[str, Any], dampings: int) -> list[str]:
         _number(compared.get("eigenvalue_overlap")),
         _number(compared.get("eigenbasis_overlap")),
         _number(whole["off_block_energy_ratio"]),
-        _number(whole["stability"]["condition"], digits=2),
+        _number(whole["stability"]["condition"]),
         f"{whole['stability']['negative']:,}",
     ]
 
@@ -133,10 +121,10 @@ def _estimated_cells(found: dict[str, Any], _: int) -> list[str]:
 
 def _count(value: dict[str, Any]) -> str:
     """Write an estimated number of eigenvalues, and what half the Lanczos steps make of it."""
-    return (
-        f"{value['value']:,.0f} ± {value['standard_error']:.0f} "
-        f"({value['with_half_the_steps']:,.0f})"
+    count, error, half = (
+        number(round(value[key])) for key in ("value", "standard_error", "with_half_the_steps")
     )
+    return f"{count} ± {error} ({half})"
 
 
 def _root(square: dict[str, Any]) -> dict[str, Any]:
@@ -147,17 +135,14 @@ def _root(square: dict[str, Any]) -> dict[str, Any]:
     return {"value": value**0.5, "standard_error": square["standard_error"] / (2 * value**0.5)}
 
 
-def _estimate(value: dict[str, Any] | None, digits: int = 4) -> str:
+def _estimate(value: dict[str, Any] | None) -> str:
     if value is None or not isinstance(value["value"], float | int):
         return NOTHING
-    return f"{value['value']:.{digits}f} ± {value['standard_error']:.{digits}f}"
+    return estimate(value["value"], value["standard_error"])
 
 
-def _number(value: Any, digits: int = 3) -> str:
-    """Write a number with some significant digits; texts are "nan" and "inf"."""
-    if value is None:
-        return NOTHING
-    return value if isinstance(value, str) else f"{value:.{digits}g}"
+def _number(value: Any) -> str:
+    return NOTHING if value is None else number(value)
 
 
 def _legend(analysis: dict[str, Any]) -> Iterator[str]:
@@ -167,7 +152,7 @@ def _legend(analysis: dict[str, Any]) -> Iterator[str]:
     trivial = (
         ": all of them, so that it is 1 whatever they are"
         if first["eigenbasis_overlap_is_trivial"]
-        else f"; random subspaces have {random:.3g}"
+        else f"; random subspaces have {number(random)}"
     )
     yield f"eigenbasis overlap: of the {k} eigenvectors of largest magnitude{trivial}"
     if analysis["mode"] == "dense":
@@ -175,7 +160,7 @@ def _legend(analysis: dict[str, Any]) -> Iterator[str]:
         negative = analysis["reference"]["whole"]["negative_at_damping"]
         if any(negative):
             counts = ", ".join(
-                f"{count:,} at λ={damping:g}"
+                f"{count:,} at λ={setting(damping)}"
                 for count, damping in zip(negative, analysis["dampings"], strict=True)
             )
             yield (

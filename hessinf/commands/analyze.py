@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from hessinf.commands.config_arguments import (
@@ -10,12 +11,15 @@ from hessinf.commands.config_arguments import (
     add_run_arguments,
     load_run_config,
 )
+from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
+from hessinf.display.terminal import Style, columns
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
-    from hessinf.commands import analyze_run
+    from hessinf.commands import analysis_summary, analyze_run
 else:
+    analysis_summary = lazy_import("hessinf.commands.analysis_summary")
     analyze_run = lazy_import("hessinf.commands.analyze_run")
 
 
@@ -34,6 +38,8 @@ class Analyze(Subcommand):
     Writes DIR/analysis.json, and plots where matplotlib is installed. A run that was stopped goes
     on with -r after the last finished curvature.
 
+    With --json: what DIR/analysis.json says.
+
     Examples
     --------
     hessinf analyze configs/analysis/digits.jsonnet -s runs/curvature
@@ -45,13 +51,18 @@ class Analyze(Subcommand):
         """Declare CONFIG, overrides, DIR."""
         add_config_arguments(parser)
         add_run_arguments(parser)
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print the table."""
         checked = load_run_config(arguments)
         with checked.naming_source():
-            text = analyze_run.analyze(
+            finished = analyze_run.analyze(
                 checked, arguments.directory, force=arguments.force, resume=arguments.resume
             )
-        print(text)
+        if arguments.json:
+            print_json(finished.json_of("analysis.json"))
+        else:
+            style = Style.of(sys.stdout)
+            print(analysis_summary.summarize_analysis(finished, style=style, width=columns()))
         return 0

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from hessinf.commands.analysis_summary import summarize_analysis
 from hessinf.commands.early_checks import without_log
+from hessinf.commands.finished_run import FinishedRun
 from hessinf.commands.run import (
     RunData,
     choose_device,
@@ -30,7 +30,7 @@ from hessinf.evaluation.analysis_store import AnalysisStore
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.registry import ConfigError, Lazy, Problem
 from hessinf.registry.plan import as_json
-from hessinf.reporting.curvature_plots import draw_analysis
+from hessinf.reporting.plots.analysis_plots import draw_analysis
 from hessinf.runtime.files import write_json_atomically
 from hessinf.runtime.finite_json import finite_json
 
@@ -47,7 +47,7 @@ LEFT_OUT = (
 
 def analyze(
     checked: CheckedConfig, directory: str | Path, *, force: bool = False, resume: bool = False
-) -> str:
+) -> FinishedRun:
     """Compare the curvatures of a config, and write everything to a directory.
 
     Parameters
@@ -57,8 +57,7 @@ def analyze(
 
     Returns
     -------
-    str
-        The table, in words.
+    FinishedRun
     """
     config = checked.build()
     settings = config.analysis or AnalysisConfig()
@@ -100,7 +99,7 @@ def analyze(
             write_metrics(folder, stages, metrics, complete=True)
     if not settings.keep_matrices:  # also those that a run left which was killed here
         AnalysisStore(target.path / PARTS).remove_matrices()
-    return summarize_analysis(target.path, was_complete=was_complete)
+    return FinishedRun(target.path, was_complete)
 
 
 def wants_plots(settings: AnalysisConfig) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from hessinf.commands.config_arguments import (
@@ -10,7 +11,9 @@ from hessinf.commands.config_arguments import (
     add_run_arguments,
     load_run_configs,
 )
+from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
+from hessinf.display.terminal import Style, columns
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -33,6 +36,10 @@ class Compare(Subcommand):
     Results lie in DIR/comparison.json (no times in it), DIR/metrics.json (what each row took) and
     DIR/comparison.html, a page for eyes. A run that was stopped goes on with -r.
 
+    With --json: what DIR/comparison.json says ("format", "queries", "training_examples",
+    "measurement", "seed", "rows", "warnings", "agreement", "evaluation"), and "costs" (what each
+    row took).
+
     Examples
     --------
     hessinf compare configs/digits/kfac.jsonnet configs/digits/ekfac.jsonnet -s runs/compared
@@ -43,6 +50,7 @@ class Compare(Subcommand):
         """Declare the CONFIGs, overrides, DIR."""
         add_config_arguments(parser, several=True)
         add_run_arguments(parser)
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print aligned tables."""
@@ -51,5 +59,9 @@ class Compare(Subcommand):
             finished = compare_run.compare(
                 joined, arguments.directory, force=arguments.force, resume=arguments.resume
             )
-        print(comparison_table.tables(finished))
+        if arguments.json:
+            print_json({**finished.comparison, "costs": finished.costs})
+        else:
+            style = Style.of(sys.stdout)
+            print(comparison_table.tables(finished, style=style, width=columns()))
         return 0

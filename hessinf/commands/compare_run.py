@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hessinf.commands.evaluation_setup import build_problem, methods
+from hessinf.commands.finished_run import FinishedRun
 from hessinf.commands.joined_configs import JoinedConfigs
+from hessinf.commands.report_run import try_report
 from hessinf.commands.row_cost import ATTRIBUTIONS, measured_cost
 from hessinf.commands.run import (
     choose_device,
@@ -18,7 +18,7 @@ from hessinf.commands.run import (
     run_directory,
     write_metrics,
 )
-from hessinf.commands.run_directory import METRICS, RunDirectory, is_complete, read_provenance
+from hessinf.commands.run_directory import RunDirectory, is_complete, read_provenance
 from hessinf.commands.stages import Stages
 from hessinf.evaluation import evaluation
 from hessinf.evaluation.agreement import agreement
@@ -29,8 +29,8 @@ from hessinf.evaluation.problem import Problem
 from hessinf.evaluation.row_folder import row_folder
 from hessinf.evaluation.scores_file import read_scores
 from hessinf.registry.plan import as_json
-from hessinf.reporting.comparison_page import comparison_page
-from hessinf.runtime.files import write_atomically, write_json_atomically
+from hessinf.reporting.comparison_page import comparison_html
+from hessinf.runtime.files import write_json_atomically
 
 COMMAND = "compare"
 RESULTS = "comparison.json"
@@ -43,31 +43,22 @@ FORMAT = 1
 """The version of the results' layout."""
 
 
-@dataclass(frozen=True)
-class FinishedComparison:
-    """What :func:`compare` leaves.
-
-    Parameters
-    ----------
-    directory
-        The run's directory.
-    was_complete
-        Whether there was nothing left to do.
-    """
-
-    directory: Path
-    was_complete: bool
+class FinishedComparison(FinishedRun):
+    """What :func:`compare` leaves."""
 
     @property
     def comparison(self) -> dict[str, Any]:
         """What ``comparison.json`` says."""
-        return _object(self.directory / RESULTS)
+        return self.json_of(RESULTS)
 
     @property
     def costs(self) -> dict[str, Any]:
         """What each row took, by name."""
-        found: dict[str, Any] = _object(self.directory / METRICS)["rows"]
+        found: dict[str, Any] = self.metrics["rows"]
         return found
+
+    def _repr_html_(self) -> str:
+        return comparison_html(self.comparison, self.costs)
 
 
 def compare(
@@ -150,9 +141,9 @@ def compare(
             "evaluation": found,
         }
         write_json_atomically(folder / RESULTS, result)
-        write_atomically(folder / PAGE, comparison_page(result, costs))
         metrics = {"command": COMMAND, "rows": costs}
         write_metrics(folder, stages, metrics, complete=True)
+        try_report(folder, with_plots=True)
     return FinishedComparison(target.path, was_complete=False)
 
 
@@ -171,8 +162,3 @@ def _facts(
         ],
         "warnings": list(problem.warnings),
     }
-
-
-def _object(file: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found

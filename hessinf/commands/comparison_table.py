@@ -5,69 +5,85 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hessinf.commands.compare_run import PAGE, RESULTS, FinishedComparison
-from hessinf.commands.evaluation_table import aligned, describe
+from hessinf.commands.compare_run import FinishedComparison
+from hessinf.commands.evaluation_table import describe, shown_problem, shown_warnings
+from hessinf.commands.result_files import next_steps
+from hessinf.display.numbers import bytes_, counted, number, seconds
+from hessinf.display.terminal import PLAIN, WIDTH, Style, visible
+from hessinf.display.text_table import aligned, cells
 
-MEBIBYTE = 2**20
 
-
-def tables(finished: FinishedComparison) -> str:
+def tables(finished: FinishedComparison, *, style: Style = PLAIN, width: int = WIDTH) -> str:
     """Describe a finished comparison.
 
     Parameters
     ----------
     finished
         What :func:`hessinf.commands.compare_run.compare` returned.
+    style, width
+        Of the stream.
 
     Returns
     -------
     str
-        Text without colours.
+        Several lines.
     """
     comparison = finished.comparison
-    done = "finished before" if finished.was_complete else "finished"
-    blocks = []
-    if comparison["evaluation"] is not None:
-        blocks.append(describe(comparison["evaluation"]))
+    title = f"{counted(len(comparison['rows']), 'method')} on one model: {finished.ending}"
+    blocks = [style.bold(title)]
+    if comparison["evaluation"] is None:
+        blocks += shown_warnings(comparison["warnings"], style, width)
+        blocks.append(shown_problem(comparison["queries"], comparison["training_examples"]))
+    else:
+        blocks.append(describe(comparison["evaluation"], style=style, width=width))
     blocks += [
-        _agreement(comparison["agreement"]),
-        _costs(finished.costs),
-        f"{done}: the page is {finished.directory / PAGE}, all numbers are in "
-        f"{finished.directory / RESULTS}",
+        _agreement(comparison["agreement"], style, width),
+        _costs(finished.costs, style, width),
+        "\n".join(next_steps(finished.directory, style, width)),
     ]
     return "\n\n".join(blocks)
 
 
-def _agreement(agreement: Mapping[str, Any]) -> str:
+def _agreement(agreement: Mapping[str, Any], style: Style, width: int) -> str:
     top_k = agreement["top_k"]
-    chance = f"by chance {agreement['top_k_by_chance']:.2g}"
+    chance = f"by chance {number(agreement['top_k_by_chance'])}"
     parts = (
         ("spearman", "rank correlation, mean over queries"),
         ("top_k_helpful", f"share of the {top_k} most helpful that both have ({chance})"),
         ("top_k_harmful", f"share of the {top_k} most harmful that both have ({chance})"),
     )
+    names = [visible(name) for name in agreement["names"]]
     return "\n\n".join(
-        "\n".join([title, *_matrix(agreement["names"], agreement[key])]) for key, title in parts
+        "\n".join([style.bold(title), *_matrix(names, agreement[key], style, width)])
+        for key, title in parts
     )
 
 
-def _matrix(names: Sequence[str], values: Sequence[Sequence[float | None]]) -> list[str]:
+def _matrix(
+    names: Sequence[str], values: Sequence[Sequence[float | None]], style: Style, width: int
+) -> list[str]:
+    titles = list(names)
+    if max(map(cells, names)) + sum(cells(name) + 2 for name in names) + 2 > width:
+        # Too wide with names above the columns: they are numbered.
+        titles = [str(place) for place in range(1, len(names) + 1)]
+        names = [f"{place} {name}" for place, name in zip(titles, names, strict=True)]
     lines = [
-        [name, *("undefined" if value is None else f"{value:.3f}" for value in row)]
+        [name, *("undefined" if value is None else number(value) for value in row)]
         for name, row in zip(names, values, strict=True)
     ]
-    return aligned(["", *names], lines)
+    return aligned(["", *titles], lines, width=width, split=True, style=style)
 
 
-def _costs(costs: Mapping[str, Any]) -> str:
+def _costs(costs: Mapping[str, Any], style: Style, width: int) -> str:
     lines = [
         [
-            name,
-            *(f"{cost[stage]['seconds']:.2f}" for stage in ("fit", "score")),
-            f"{sum(cost[stage]['cpu_seconds'] for stage in ('fit', 'score')):.2f}",
-            f"{cost['peak_memory_bytes'] / MEBIBYTE:,.0f}",
+            visible(name),
+            *(seconds(cost[stage]["seconds"]) for stage in ("fit", "score")),
+            seconds(sum(cost[stage]["cpu_seconds"] for stage in ("fit", "score"))),
+            bytes_(cost["peak_memory_bytes"]),
         ]
         for name, cost in costs.items()
     ]
-    header = ["", "fit s", "score s", "cpu s", "peak MiB"]
-    return "\n".join(["cost, each row in a process of its own", *aligned(header, lines)])
+    header = ["", "to fit", "to score", "CPU time", "memory at most"]
+    title = style.bold("cost, each row in a process of its own")
+    return "\n".join([title, *aligned(header, lines, width=width, split=True, style=style)])

@@ -109,18 +109,22 @@ def _load(arguments: argparse.Namespace, config: str) -> run_config.CheckedConfi
     for folder in arguments.library_paths:
         if not os.path.isdir(folder):
             raise ConfigError(f'-J: there is no directory "{folder}"')
-    options = JsonnetOptions(
+    settings = list(arguments.settings)
+    if getattr(arguments, "device", None) is not None:
+        settings.append(f"device={arguments.device}")
+    return run_config.load_checked_config(
+        config, jsonnet_options(arguments), overrides=arguments.overrides, settings=settings
+    )
+
+
+def jsonnet_options(arguments: argparse.Namespace) -> JsonnetOptions:
+    """Return what the Jsonnet of a config may use beside its file."""
+    return JsonnetOptions(
         library_paths=tuple(arguments.library_paths),
         ext_str=_pairs(arguments.ext_str, "--ext-str"),
         ext_code=_pairs(arguments.ext_code, "--ext-code"),
         tla_str=_pairs(arguments.tla_str, "--tla-str"),
         tla_code=_pairs(arguments.tla_code, "--tla-code"),
-    )
-    settings = list(arguments.settings)
-    if getattr(arguments, "device", None) is not None:
-        settings.append(f"device={arguments.device}")
-    return run_config.load_checked_config(
-        config, options, overrides=arguments.overrides, settings=settings
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import textwrap
+import sys
 
 from hessinf.commands.catalogues import all_catalogues, find_base
+from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
+from hessinf.display.terminal import PLAIN, WIDTH, Style, columns, wrapped
 from hessinf.registry import ConfigError, Registrable
 from hessinf.registry.describe import Description, describe
 from hessinf.registry.json_text import with_article
@@ -18,6 +19,10 @@ from hessinf.registry.suggestions import did_you_mean
 @Subcommand.register("describe")
 class Describe(Subcommand):
     """Describe a registered name: what it does, its arguments and defaults, what it costs.
+
+    With --json: a list of objects, one for each catalogue that has the name, with "name", "base",
+    "qualified_name", "location", "summary", "explanation", "sections", "arguments" (of "name",
+    "type", "required", "default", "text"), "injected" and "is_default".
 
     Examples
     --------
@@ -29,15 +34,16 @@ class Describe(Subcommand):
         """Declare NAME, --base and --json."""
         parser.add_argument("name", metavar="NAME", help="a registered name")
         parser.add_argument("--base", metavar="BASE", help="look in this catalogue only")
-        parser.add_argument("--json", action="store_true", help="print JSON")
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print what there is to know."""
         descriptions = find_descriptions(arguments.name, arguments.base)
         if arguments.json:
-            print(json.dumps([dataclasses.asdict(item) for item in descriptions], indent=2))
+            print_json([dataclasses.asdict(item) for item in descriptions])
         else:
-            print("\n\n".join(text(item) for item in descriptions))
+            style, width = Style.of(sys.stdout), columns()
+            print("\n\n".join(text(item, style=style, width=width) for item in descriptions))
         return 0
 
 
@@ -73,33 +79,45 @@ def _unknown(name: str, bases: list[type[Registrable]]) -> ConfigError:
     return ConfigError(f"{message}{hint}")
 
 
-def text(description: Description) -> str:
-    """Return a description as text of at most 100 columns."""
+def text(description: Description, *, style: Style = PLAIN, width: int = WIDTH) -> str:
+    """Return a description as text.
+
+    Parameters
+    ----------
+    description
+        Of a registered name.
+    style, width
+        Of the stream.
+    """
     lines = [
-        f'"{description.name}" is {with_article(description.base)}'
-        + (", the default one" if description.is_default else ""),
+        style.bold(
+            f'"{description.name}" is {with_article(description.base)}'
+            + (", the default one" if description.is_default else "")
+        ),
         f"  class       {description.qualified_name}",
         f"  registered  {description.location}",
         "",
-        *_wrapped(description.summary, "  "),
+        *_paragraph(description.summary, width, "  "),
     ]
     for paragraph in description.explanation:
-        lines += ["", *_wrapped(paragraph.replace("``", ""), "  ")]
-    lines += ["", "  arguments:" if description.arguments else "  no arguments"]
+        lines += ["", *_paragraph(paragraph.replace("``", ""), width, "  ")]
+    lines += ["", style.bold("  arguments:") if description.arguments else "  no arguments"]
     for argument in description.arguments:
-        lines.append(f"    {argument.name}: {argument.type}, {argument.default_text()}")
-        lines += _wrapped(argument.text, "        ")
+        kind = f": {argument.type}, {argument.default_text()}"
+        first, *others = wrapped(f"{argument.name}{kind}", width, "    ", "        ")
+        name = style.bold(argument.name)
+        lines += [first.replace(argument.name, name, 1), *others]
+        lines += _paragraph(argument.text, width, "        ")
     if description.injected:
-        lines += ["", *_wrapped(f"passed by the program: {', '.join(description.injected)}", "  ")]
+        passed = f"passed by the program: {', '.join(description.injected)}"
+        lines += ["", *_paragraph(passed, width, "  ")]
     for title in ("Cost", "Notes", "References"):
         if title in description.sections:
-            lines += ["", f"  {title.lower()}:"]
+            lines += ["", style.bold(f"  {title.lower()}:")]
             for paragraph in description.sections[title].split("\n\n"):
-                lines += _wrapped(paragraph, "    ")
+                lines += _paragraph(paragraph, width, "    ")
     return "\n".join(lines)
 
 
-def _wrapped(paragraph: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        " ".join(paragraph.split()), width=100, initial_indent=indent, subsequent_indent=indent
-    )
+def _paragraph(paragraph: str, width: int, indent: str) -> list[str]:
+    return wrapped(paragraph, width, indent, indent)

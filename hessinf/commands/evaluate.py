@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from hessinf.commands.config_arguments import (
@@ -10,7 +11,9 @@ from hessinf.commands.config_arguments import (
     add_run_arguments,
     load_run_config,
 )
+from hessinf.commands.json_output import add_json_argument
 from hessinf.commands.subcommand import Subcommand
+from hessinf.display.terminal import Style, columns
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ class Evaluate(Subcommand):
     shown is kept in DIR/ground_truth, scores in DIR/attributions. A run that was stopped goes on
     with -r.
 
+    With --json: what DIR/evaluation.json says ("problem", "metrics", "warnings" and more).
+
     Examples
     --------
     hessinf evaluate configs/evaluation/quick.jsonnet -s runs/quick
@@ -59,9 +64,7 @@ class Evaluate(Subcommand):
             'the directory of a run with "scores": "zarr"; :transposed and :negated behind it '
             "say how they lie there; without NAME the row is called as the file (repeatable)",
         )
-        parser.add_argument(
-            "--json", action="store_true", help="print DIR/evaluation.json instead of tables"
-        )
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print a table for each metric."""
@@ -73,5 +76,6 @@ class Evaluate(Subcommand):
         if arguments.json:
             print(finished.results.read_text(encoding="utf-8"), end="")
         else:
-            print(evaluation_table.tables(finished))
+            style = Style.of(sys.stdout)
+            print(evaluation_table.tables(finished, style=style, width=columns()))
         return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from hessinf.commands.evaluation_setup import (
     methods,
     untrained_problem,
 )
+from hessinf.commands.finished_run import FinishedRun
 from hessinf.commands.run import (
     archive_config,
     check_before_training,
@@ -32,6 +32,7 @@ from hessinf.commands.stages import Stages
 from hessinf.evaluation import evaluation
 from hessinf.evaluation.evaluation_config import EvaluationConfig
 from hessinf.evaluation.foreign_scores import checked_rows
+from hessinf.evaluation.result_tables import results_html
 from hessinf.evaluation.scores_file import read_scores
 from hessinf.runtime.files import write_json_atomically
 
@@ -40,25 +41,16 @@ RESULTS = "evaluation.json"
 ATTRIBUTIONS = "attributions"
 
 
-@dataclass(frozen=True)
-class FinishedEvaluation:
-    """What :func:`evaluate` leaves.
-
-    Parameters
-    ----------
-    directory
-        The run's directory.
-    was_complete
-        Whether there was nothing left to do.
-    """
-
-    directory: Path
-    was_complete: bool
+class FinishedEvaluation(FinishedRun):
+    """What :func:`evaluate` leaves."""
 
     @property
     def results(self) -> Path:
         """The file with all results."""
         return self.directory / RESULTS
+
+    def _repr_html_(self) -> str:
+        return results_html(self.json_of(RESULTS))
 
 
 def evaluate(

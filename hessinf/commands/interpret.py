@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from hessinf.commands.config_arguments import (
@@ -10,7 +11,9 @@ from hessinf.commands.config_arguments import (
     add_run_arguments,
     load_run_config,
 )
+from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
+from hessinf.display.terminal import Style, columns
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -25,9 +28,15 @@ class Interpret(Subcommand):
     """Find the training examples that helped and harmed each query.
 
     Trains the model that the config describes (or loads one), fits the interpreter, and writes for
-    every query its most helpful and most harmful training examples to DIR/interpretations.jsonl.
+    every query its most helpful and most harmful training examples to DIR/interpretations.jsonl,
+    all training examples, the most suspect first, to DIR/self_influence.jsonl, and a page to look
+    at both in a browser to DIR/report.html.
 
     A run that was stopped, by whatever means, goes on with -r where it was.
+
+    With --json: one object with "command", "directory", "finished_before", "files" (paths by name),
+    "trust" (a list of "level" and "text"), "first_query" (the first line of interpretations.jsonl,
+    or null) and "metrics" (what metrics.json says).
 
     Examples
     --------
@@ -40,6 +49,7 @@ class Interpret(Subcommand):
         """Declare CONFIG, overrides, DIR."""
         add_config_arguments(parser)
         add_run_arguments(parser)
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Run, and print a summary."""
@@ -48,5 +58,8 @@ class Interpret(Subcommand):
             finished = interpret_run.interpret(
                 checked, arguments.directory, force=arguments.force, resume=arguments.resume
             )
-        print(summary.summarize(finished))
+        if arguments.json:
+            print_json(summary.document(finished))
+        else:
+            print(summary.summarize(finished, style=Style.of(sys.stdout), width=columns()))
         return 0

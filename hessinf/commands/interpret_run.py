@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hessinf.commands.finished_run import FinishedRun
+from hessinf.commands.report_run import REPORT, try_report
 from hessinf.commands.run import (
     choose_device,
     fit_or_restore,
@@ -24,13 +25,16 @@ from hessinf.commands.run import (
 )
 from hessinf.commands.run_config import CheckedConfig, RunConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
+from hessinf.commands.run_facts import method_facts, write_self_influence, write_spectrum
 from hessinf.commands.stages import Stage, Stages
+from hessinf.commands.token_lists import listed_tokens
 from hessinf.data import Dataset
 from hessinf.interpreters import InfluenceInterpreter
-from hessinf.interpreters.diagnostics import applied_damping, gradient_routes
 from hessinf.interpreters.group_scoring import GroupSums, require_rest
 from hessinf.interpreters.groups import Groups, find_groups
+from hessinf.interpreters.listed_tokens import ListedTokens
 from hessinf.interpreters.query_scoring import ScoreSink, interpret_block
+from hessinf.runtime.json_lines import read_lines
 from hessinf.runtime.progress import bar
 from hessinf.scores import Interpretation
 from hessinf.scores.interpretation_store import PUBLISHED, SHARDS, InterpretationStore
@@ -42,20 +46,8 @@ COMMAND = "interpret"
 """Said in ``metrics.json``: ``train`` and others leave complete runs without interpretations."""
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """What :func:`interpret` leaves.
-
-    Parameters
-    ----------
-    directory
-        The run's directory.
-    was_complete
-        Whether there was nothing left to do.
-    """
-
-    directory: Path
-    was_complete: bool
+class FinishedInterpretations(FinishedRun):
+    """What :func:`interpret` leaves."""
 
     @property
     def interpretations(self) -> Path:
@@ -65,7 +57,7 @@ class FinishedRun:
 
 def interpret(
     checked: CheckedConfig, directory: str | Path, *, force: bool = False, resume: bool = False
-) -> FinishedRun:
+) -> FinishedInterpretations:
     """Explain the test data of a config, and write everything to a directory.
 
     Parameters
@@ -81,16 +73,19 @@ def interpret(
 
     Returns
     -------
-    FinishedRun
+    FinishedInterpretations
     """
     config = checked.build()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
     if target.resuming and _is_finished(target.path):
-        if (target.path / SHARDS).exists():  # it was killed while it removed them
+        no_page = config.report and not (target.path / REPORT).exists()
+        if no_page or (target.path / SHARDS).exists():  # it was killed after its last result
             with target.open() as folder:
                 InterpretationStore(folder).remove_shards()
-        return FinishedRun(target.path, was_complete=True)
+        if no_page:
+            try_report(target.path, with_plots=config.report is True)
+        return FinishedInterpretations(target.path, was_complete=True)
     device = choose_device(config)
     if config.scores == "zarr":
         require_zarr()
@@ -113,13 +108,26 @@ def interpret(
         store = InterpretationStore(folder)
         try:
             with stages.stage("interpreting", 0) as stage:
-                _interpret_all(config, interpreter, data.test, groups, store, stage)
+                tokens, token_facts = listed_tokens(interpreter, config.token_influence)
+                _interpret_all(config, interpreter, data.test, groups, tokens, store, stage)
         finally:
             store.publish()
-        metrics = _metrics(interpreter, training, data.train, data.test, store)
+        with stages.stage("self-influence") as stage:
+            own = write_self_influence(folder, interpreter, config.self_influence)
+            if own["computed"]:
+                stage.examples = len(data.train)
+        write_spectrum(folder, interpreter)
+        metrics = {
+            **method_facts(COMMAND, interpreter, training, data.train, folder / "log.txt"),
+            **_metrics(len(data.test), store),
+            "self_influence": own,
+            **({} if token_facts is None else {"token_influence": token_facts}),
+        }
         write_metrics(folder, stages, metrics, complete=True)
         store.remove_shards()
-    return FinishedRun(target.path, was_complete=False)
+    if config.report:
+        try_report(target.path, with_plots=config.report is True)
+    return FinishedInterpretations(target.path, was_complete=False)
 
 
 def _is_finished(folder: Path) -> bool:
@@ -131,6 +139,7 @@ def _interpret_all(
     interpreter: InfluenceInterpreter,
     queries: Dataset,
     groups: Groups | None,
+    tokens: ListedTokens | None,
     store: InterpretationStore,
     stage: Stage,
 ) -> None:
@@ -160,7 +169,7 @@ def _interpret_all(
             with scores as block:
                 sinks = [sink for sink in (block, sums) if sink is not None]
                 found = interpret_block(
-                    interpreter, queries, start, stop, config.top_k, _to_all(sinks)
+                    interpreter, queries, start, stop, config.top_k, _to_all(sinks), tokens
                 )
             store.add(start, stop, found if sums is None else _with_groups(found, sums))
             assert stage.examples is not None
@@ -195,27 +204,14 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, count)
 
 
-def _metrics(
-    interpreter: InfluenceInterpreter,
-    training: dict[str, Any],
-    train: Dataset,
-    queries: Dataset,
-    store: InterpretationStore,
-) -> dict[str, Any]:
+def _metrics(queries: int, store: InterpretationStore) -> dict[str, Any]:
+    """Sum up what the diagnostics of the queries say."""
     diagnostics = [line["diagnostics"] for line in read_lines(store.folder / PUBLISHED)]
     residuals = sorted(
         float(row["relative_residual"]) for row in diagnostics if "relative_residual" in row
     )
-    model = interpreter.model
     metrics: dict[str, Any] = {
-        "command": COMMAND,
-        "interpreter": type(interpreter).registered_name(),
-        "queries": len(queries),
-        "training_examples": len(train),
-        "damping": applied_damping(interpreter),
-        "parameters": {"covered": model.layout.size, "share": model.coverage},
-        "training_reduction": interpreter.training_reduction,
-        "training": training or None,
+        "queries": queries,
         "stopped_early": sum(row.get("converged") is False for row in diagnostics),
     }
     if residuals:
@@ -227,18 +223,4 @@ def _metrics(
         found = [row[count] for row in diagnostics if count in row]
         if found:
             metrics[count] = max(found)
-    routes = gradient_routes(interpreter)
-    if routes is not None:
-        metrics["gradient_routes"] = routes
-    if interpreter.checkpoints:
-        metrics["checkpoints"] = list(interpreter.checkpoints)
-    if train.flipped is not None:
-        metrics["flipped_labels"] = list(train.flipped)
     return metrics
-
-
-def read_lines(file: Path) -> Iterator[dict[str, Any]]:
-    """Read ``interpretations.jsonl`` line by line."""
-    with open(file, encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)

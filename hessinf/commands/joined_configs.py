@@ -12,7 +12,14 @@ from hessinf.registry import ConfigError
 from hessinf.registry.json_text import found
 from hessinf.runtime.json_differences import differing_places
 
-OWN = ("interpreter", "evaluation", "include")
+OWN = (
+    "interpreter",
+    "evaluation",
+    "include",
+    "self_influence",
+    "token_influence",
+    "report",
+)
 """What each config may say in its own way; evaluations are compared where there are several."""
 
 SHOWN = 5

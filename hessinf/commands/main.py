@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import gc
 import inspect
+import io
 import logging
 import os
 import signal
@@ -22,26 +23,16 @@ from types import FrameType
 from typing import NoReturn
 
 import hessinf.commands  # noqa: F401 (registers the commands)
+from hessinf.commands import completers
+from hessinf.commands.command_groups import GroupedHelp, ordered
 from hessinf.commands.full_disk import NO_SPACE
 from hessinf.commands.subcommand import Subcommand
 from hessinf.commands.unexpected_errors import unexpected
+from hessinf.display.terminal import Style
 from hessinf.errors import HessinfError
 from hessinf.registry import docstring, import_plugins
 from hessinf.registry.plugins import import_installed_plugins, import_listed_plugins
 from hessinf.registry.suggestions import did_you_mean
-
-ORDER = (
-    "interpret",
-    "train",
-    "self-influence",
-    "evaluate",
-    "analyze",
-    "compare",
-    "list",
-    "describe",
-    "validate",
-    "schema",
-)
 
 RUNS = ("interpret", "train", "self-influence", "evaluate", "analyze", "compare")
 """The commands that go on with -r."""
@@ -49,10 +40,13 @@ RUNS = ("interpret", "train", "self-influence", "evaluate", "analyze", "compare"
 INTERRUPTED = 130
 
 EPILOG = """\
-Start with a config of the repository:
+Start with a config of the repository, and open runs/digits/report.html in a browser:
   hessinf validate configs/digits/exact.jsonnet
   hessinf interpret configs/digits/exact.jsonnet -s runs/digits
-Names, arguments and defaults: hessinf list, hessinf describe NAME.
+
+What a config may say: hessinf list, hessinf describe NAME.
+What a command takes and prints: hessinf COMMAND --help. With --json it prints JSON.
+The tab key completes all of it: hessinf completion --help.
 Plugins may add commands: give --include-package PKG before --help to see theirs.
 """
 
@@ -77,7 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         # What is left at the end of a process needs no search for cycles: half a second for torch.
         atexit.register(gc.freeze)
-    _replace_closed_streams()
+    _prepare_streams()
+    if completers.VARIABLE in os.environ:
+        _complete()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         common, others = _common_parser().parse_known_args(words)
@@ -119,6 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         print(f"{unexpected(error)}; --debug shows the traceback", file=sys.stderr)
         return 1
+
+
+def _complete() -> None:
+    """Answer a shell that asks for completions, and end the process."""
+    with contextlib.suppress(HessinfError):  # a plugin that cannot be imported
+        import_installed_plugins()
+    parser = build_parser()
+    completers.complete(parser.commands.values(), parser)
 
 
 def _status(end: SystemExit) -> int:
@@ -203,7 +207,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with status 2, a message, and where to read on."""
         if message.startswith("argument COMMAND: invalid choice: "):
-            names = _ordered(Subcommand.catalogue.entries)
+            names = ordered(Subcommand.catalogue.entries)
             word = message.split("'")[1]
             message = (
                 f'there is no command "{word}"{did_you_mean(word, names)}\n'
@@ -230,13 +234,14 @@ def build_parser(words: Sequence[str] = ()) -> _Parser:
         description="Which training examples helped a prediction, which harmed it, and how far to "
         "believe it.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=GroupedHelp,
         parents=[common],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name in _ordered(Subcommand.catalogue.entries):
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parser._positionals.title = "commands"  # the group that is shown first
+    for name in ordered(Subcommand.catalogue.entries):
         target = Subcommand.by_name(name)
         subparser = subparsers.add_parser(
             name,
@@ -259,11 +264,6 @@ def _quiet(parser: _Parser) -> _Parser:
     return parser
 
 
-def _ordered(names: Iterable[str]) -> list[str]:
-    known = list(names)
-    return [name for name in ORDER if name in known] + sorted(set(known) - set(ORDER))
-
-
 class _Version(argparse.Action):
     """Print the version: looked up when it is asked for."""
 
@@ -278,11 +278,29 @@ class _Version(argparse.Action):
         raise SystemExit(0)
 
 
-def _replace_closed_streams() -> None:
-    """Write to nowhere where the caller has closed a stream: ``hessinf list >&-``."""
+def _prepare_streams() -> None:
+    """Write to nowhere where the caller has closed a stream: ``hessinf list >&-``.
+
+    What an encoding does not have is written as an escape, to standard output as well.
+    """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+class _LogLine(logging.Formatter):
+    """A line of the log: its level, in color at a terminal, and its message."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self.colors = {logging.WARNING: style.warning, logging.ERROR: style.bad}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        color = self.colors.get(record.levelno, str)
+        return f"{color(record.levelname)}: {super().format(record)}"
 
 
 def _set_up_logging(level: str) -> None:
@@ -293,7 +311,7 @@ def _set_up_logging(level: str) -> None:
         logger.removeHandler(handler)
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(_LogLine(Style.of(sys.stderr)))
     handler.addFilter(lambda record: not getattr(record, "for_file_only", False))
     logger.addHandler(handler)
 

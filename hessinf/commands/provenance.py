@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hessinf.commands.run_config import CheckedConfig
 from hessinf.commands.run_directory import read_provenance, write_provenance
 from hessinf.data import Dataset
+from hessinf.display.numbers import counted
 from hessinf.errors import HessinfError
 from hessinf.registry import imported_plugins
 from hessinf.runtime.lazy_import import lazy_import
@@ -204,4 +205,5 @@ def _device_name(device: torch.device) -> str:
 
     if device.type == "cuda":
         return f"{device}: {torch.cuda.get_device_name(device)}"
-    return f"cpu: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    threads = counted(torch.get_num_threads(), "thread")
+    return f"cpu: {platform.processor() or platform.machine()}, {threads}"

@@ -138,17 +138,19 @@ def _check_same_kind(train: Dataset, queries: Dataset) -> None:
                 f"the {what} of the test data have shape {list(second or ())}, those of the "
                 f"training data {list(first or ())}; are both read with the same columns?"
             )
+    if train.input_shape is None and train.feature_names != queries.feature_names:
+        raise HessinfError(
+            "the test data have other words than the training data; leave test_dataset_reader out"
+        )
 
 
 def make_model(config: RunConfig, data: RunData) -> Model:
     """Make the model for the data: sizes come from there."""
     out_features = config.objective.out_features(data.train)
-    shape = data.train.input_shape
-    in_features = None if shape is None else int(torch.Size(shape).numel())
     model: Model = config.model.construct(
-        in_features=in_features,
+        in_features=data.train.in_features,
         out_features=out_features,
-        input_shape=shape,
+        input_shape=data.train.input_shape,
         seed=config.seed,
     )
     trained = isinstance(model, ArchiveModel) or model.weights is not None

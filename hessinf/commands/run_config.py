@@ -36,6 +36,13 @@ from hessinf.training import Trainer
 
 DEVICES = 'that is "auto", "cpu", "cuda" or "cuda:N"'
 
+LATER_KEYS: dict[str, Any] = {
+    "self_influence": "auto",
+    "token_influence": "auto",
+    "report": True,
+}
+"""Keys that runs of earlier versions lack, and what they did as if it had been said."""
+
 DEFAULT_OBJECTS: dict[str, Any] = {
     "interpreter": {"type": "simple-influence"},
     "measurement": {"type": "loss"},
@@ -104,6 +111,16 @@ class RunConfig:
         "row.sex"}, {"id_pattern": "^([a-z]+)-"}, or training indices by name or as lists.
     scores
         "zarr" keeps the whole Q × N matrix of scores beside the results; null keeps the top_k only.
+    self_influence
+        Whether `interpret` ranks the training examples by their influence on themselves too, for
+        the list of those that may be mislabelled; "auto" for where that takes no iterative solve
+        for each of them. They are ranked by their losses otherwise.
+    token_influence
+        Whether `interpret` says of each training example in the lists what its words contribute to
+        the score; "auto" for where its words are shown and scores can be split.
+    report
+        Whether `interpret` ends with a page of its results, report.html, and with plots as files
+        beside it where matplotlib is installed; "page" for the page alone.
     evaluation
         How `hessinf evaluate` judges the interpreter: metrics, and further rows beside it.
     analysis
@@ -137,6 +154,9 @@ class RunConfig:
     top_k: Annotated[int, AtLeast(1)] = 10
     groups: GroupsConfig | None = None
     scores: Literal["zarr"] | None = None
+    self_influence: Literal["auto"] | bool = "auto"
+    token_influence: Literal["auto"] | bool = "auto"
+    report: Literal["page"] | bool = True
     evaluation: EvaluationConfig | None = None
     analysis: AnalysisConfig | None = None
     seed: Annotated[int, AtLeast(0), AtMost(2**64 - 1)] = 0

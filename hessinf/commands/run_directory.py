@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hessinf.commands.run_config import LATER_KEYS
 from hessinf.errors import HessinfError
 from hessinf.runtime.file_lock import is_open_at
 from hessinf.runtime.files import (
@@ -136,6 +137,9 @@ class RunDirectory:
 
     def _differences(self, folder: Path, now: Any) -> list[str]:
         earlier = _earlier_config(folder)
+        if isinstance(earlier, dict):
+            later = {key: value for key, value in LATER_KEYS.items() if key in now}
+            earlier = {**later, **earlier}
         return [] if earlier is None else differences(earlier, now)
 
     @contextlib.contextmanager

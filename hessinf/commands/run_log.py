@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+ENTRY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ (?P<level>[A-Z]+) (?P<logger>[\w.]+): ")
+"""How an entry begins; further lines of its message follow it."""
 
 
 class _LogFile(logging.FileHandler):
@@ -54,3 +59,29 @@ def log_to(file: Path) -> Iterator[None]:
         root.setLevel(level)
         with contextlib.suppress(OSError):
             handler.close()
+
+
+def warnings_of(file: Path) -> list[str]:
+    """Collect what a run has warned of, also before it was resumed.
+
+    Parameters
+    ----------
+    file
+        Its log.
+
+    Returns
+    -------
+    list of str
+        In order, each once; without what is no matter of the results, that it was stopped.
+    """
+    entries: list[tuple[bool, str]] = []
+    with open(file, encoding="utf-8", errors="replace", newline="\n") as lines:
+        for line in lines:
+            found = ENTRY.match(line)
+            if found is not None:
+                counts = found["level"] == "WARNING" and found["logger"] != logger.name
+                entries.append((counts, line[found.end() :]))
+            elif entries:
+                counts, text = entries[-1]
+                entries[-1] = (counts, text + line)
+    return list(dict.fromkeys(text.removesuffix("\n") for counts, text in entries if counts))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
 from hessinf.registry.schema import json_schema
 
@@ -13,17 +13,20 @@ from hessinf.registry.schema import json_schema
 class Schema(Subcommand):
     """Print the JSON Schema of configs, plugins included, for editors that complete them.
 
+    It is JSON as it is; --json changes nothing.
+
     Examples
     --------
     hessinf schema > hessinf.schema.json
     """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare nothing of its own."""
+        """Declare --json."""
+        add_json_argument(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the schema."""
         from hessinf.commands.run_config import RunConfig
 
-        print(json.dumps(json_schema(RunConfig, "hessinf config"), indent=2, ensure_ascii=False))
+        print_json(json_schema(RunConfig, "hessinf config"))
         return 0

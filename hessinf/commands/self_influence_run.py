@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import numpy as np
-
+from hessinf.commands.finished_run import FinishedRun
 from hessinf.commands.run import (
     choose_device,
     fit_or_restore,
@@ -18,19 +16,15 @@ from hessinf.commands.run import (
 )
 from hessinf.commands.run_config import CheckedConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
+from hessinf.commands.run_facts import method_facts, write_self_influence, write_spectrum
 from hessinf.commands.stages import Stages
-from hessinf.commands.summary import shown_label
-from hessinf.interpreters.diagnostics import applied_damping
-from hessinf.runtime.files import write_atomically
 
 COMMAND = "self-influence"
-NAME = "self_influence.jsonl"
-SHOWN = 10
 
 
 def self_influence(
     checked: CheckedConfig, directory: str | Path, *, force: bool = False, resume: bool = False
-) -> str:
+) -> FinishedRun:
     """Rank the training examples of a config by self-influence, the largest first.
 
     Parameters
@@ -40,13 +34,13 @@ def self_influence(
 
     Returns
     -------
-    str
-        The first of the ranking, in words.
+    FinishedRun
     """
     config = checked.build()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
-    if not (target.resuming and is_complete(target.path, COMMAND)):
+    was_complete = target.resuming and is_complete(target.path, COMMAND)
+    if not was_complete:
         device = choose_device(config)
         stages = Stages()
         with stages.stage("reading data") as stage:
@@ -59,43 +53,10 @@ def self_influence(
                 interpreter = make_interpreter(config, module, training, data, device)
                 fit_or_restore(interpreter, folder)
             with stages.stage("self-influence", len(data.train)):
-                values = interpreter.self_influence()  # [N]
-                losses = interpreter.train_losses()  # [N]
-            order = np.argsort(-values, kind="stable")  # [N]; ties by training index
-            lines = []
-            for rank, index in enumerate(order.tolist()):
-                instance = data.train[index]
-                lines.append(
-                    {
-                        "rank": rank,
-                        "index": index,
-                        "id": instance.id,
-                        "display": instance.display,
-                        "self_influence": float(values[index]),
-                        "loss": float(losses[index]),
-                        "target": instance.target.tolist(),
-                    }
-                )
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            write_atomically(folder / NAME, text)
-            metrics = {
-                "command": COMMAND,
-                "training_examples": len(data.train),
-                "training": training or None,
-                "damping": applied_damping(interpreter),
-            }
+                found = write_self_influence(folder, interpreter, True)
+            write_spectrum(folder, interpreter)
+            metrics = method_facts(
+                COMMAND, interpreter, training, data.train, folder / "log.txt"
+            ) | {"self_influence": found}
             write_metrics(folder, stages, metrics, complete=True)
-    return _first_lines(target.path / NAME)
-
-
-def _first_lines(file: Path) -> str:
-    lines = [f"{'training example':<24} {'label':<14} {'self-influence':>14} {'loss':>10}"]
-    with open(file, encoding="utf-8") as ranked:
-        for _, line in zip(range(SHOWN), ranked, strict=False):
-            entry = json.loads(line)
-            label = shown_label(entry["display"], entry["target"])
-            lines.append(
-                f"{entry['id']:<24} {label:<14} {entry['self_influence']:>14.4g} "
-                f"{entry['loss']:>10.4g}"
-            )
-    return "\n".join([*lines, "", f"all of them: {file}"])
+    return FinishedRun(target.path, was_complete)

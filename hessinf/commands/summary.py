@@ -1,163 +1,139 @@
-"""What a finished run shows on standard output."""
+"""What a finished ``hessinf interpret`` shows on standard output."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hessinf.commands.interpret_run import FinishedRun, read_lines
+from hessinf.commands.interpret_run import FinishedInterpretations
+from hessinf.commands.json_output import run_document
+from hessinf.commands.result_files import next_steps
+from hessinf.commands.stage_table import stage_table
+from hessinf.display.example_text import excerpt, label_text, prediction_text, target_text
+from hessinf.display.numbers import counted, number, signed
+from hessinf.display.terminal import PLAIN, WIDTH, Style, visible, wrapped
+from hessinf.display.text_table import aligned, shortened
+from hessinf.reporting.trust_statements import Statement, trust_statements
+from hessinf.runtime.json_lines import read_lines
 
 SHOWN = 3
 """Helpful and harmful examples of the first query."""
 
+LONGEST_LABEL = 24
+"""Cells of a label."""
 
-def summarize(run: FinishedRun) -> str:
-    """Describe a finished run: where results lie, how far to believe them, one query.
+LONGEST_TEXT = 60
+"""Cells of a text's beginning."""
+
+
+def summarize(run: FinishedInterpretations, *, style: Style = PLAIN, width: int = WIDTH) -> str:
+    """Describe a finished run: time, one query, how far to believe it, what to open next.
 
     Parameters
     ----------
     run
         What :func:`hessinf.commands.interpret_run.interpret` returned.
+    style, width
+        Of the stream.
 
     Returns
     -------
     str
-        Text without colours.
+        Several lines.
     """
-    metrics = json.loads((run.directory / "metrics.json").read_text(encoding="utf-8"))
-    done = "finished before" if run.was_complete else "finished"
-    lines = [
-        f"{metrics['queries']:,} queries against {metrics['training_examples']:,} training "
-        f'examples with "{metrics["interpreter"]}": {done}',
-        *_trust(metrics),
-    ]
-    first = next(read_lines(run.interpretations), None)
-    if first is not None:
-        lines += ["", *_query(first)]
-    names = {
-        "interpretations.jsonl": "a line for each query: helpful and harmful training examples",
-        "scores.zarr": "all scores, [queries, training examples]",
-        "metrics.json": "seconds and memory by stage, damping, residuals",
-        "config.json": "the config with every default",
-        "provenance.json": "versions, seed, hashes of data and configs",
-        "model": "the trained model",
-        "factors": "what the interpreter has learnt, for reuse",
-    }
-    lines += ["", f"results in {run.directory}:"]
-    lines += [
-        f"  {name:<22} {text}" for name, text in names.items() if (run.directory / name).exists()
-    ]
-    return "\n".join(lines)
-
-
-def _trust(metrics: dict[str, Any]) -> list[str]:
-    """Say how far to believe the results."""
-    lines = []
-    training = metrics.get("training") or {}
-    if "gradient_norm" in training:
-        lines.append(
-            f"model: training loss {training['loss']:.4g}, gradient norm "
-            f"{training['gradient_norm']:.2g} (0 at a minimum)"
-        )
-    facts = []
-    if metrics.get("damping") is not None:
-        facts.append(_damping(metrics["damping"]))
-    share = metrics["parameters"]["share"]
-    facts.append(f"{metrics['parameters']['covered']:,} parameters ({share:.0%})")
-    residual = metrics.get("relative_residual")
-    if residual:
-        facts.append(
-            f"relative residual {residual['median']:.2g} (median), {residual['largest']:.2g} (most)"
-        )
-    lines.append("trust: " + ", ".join(facts))
-    if metrics.get("stopped_early"):
-        lines.append(
-            f"warning: the solver stopped early for {metrics['stopped_early']:,} of "
-            f"{metrics['queries']:,} queries; raise {_steps_argument(metrics['interpreter'])}"
-        )
-    if metrics.get("mended_eigenvalues"):
-        count = metrics["mended_eigenvalues"]
-        lines.append(
-            f"note: {count:,} eigenvalue{'' if count == 1 else 's'} of the curvature, negative or "
-            f"too small, {'was' if count == 1 else 'were'} mended before it was inverted"
-        )
-    elif metrics.get("negative_eigenvalues"):
-        count = metrics["negative_eigenvalues"]
-        lines.append(
-            f"warning: the damped curvature has {count:,} negative eigenvalue"
-            f"{'' if count == 1 else 's'}: the model is at no minimum, and scores may mean little"
-        )
-    return lines
-
-
-def _damping(damping: Any) -> str:
-    """Say what λ was, or between what those of blocks and checkpoints lie."""
-    values = _numbers(damping)
-    low, high = f"{min(values):.4g}", f"{max(values):.4g}"
-    return f"damping {low}" if low == high else f"damping {low} to {high}"
-
-
-def _numbers(value: Any) -> list[float]:
-    if isinstance(value, dict):
-        return [number for item in value.values() for number in _numbers(item)]
-    return [] if value is None else [value]
-
-
-def _steps_argument(interpreter: str) -> str:
-    return "recursion_depth" if interpreter == "simple-influence" else "the number of steps"
-
-
-def _query(line: dict[str, Any]) -> list[str]:
-    query = line["query"]
-    lines = [
-        f"query {query['id']}: {shown_label(query['display'], query['target'])}, "
-        f"predicted {_prediction(line)}, loss {query['loss']:.4g}"
-    ]
-    sides = ("helpful", "harmful")
-    refined = any("loss_change_refined" in one for side in sides for one in line[side])
-    for side in sides:
-        more = f" {'refined':>11}" if refined else ""
-        lines.append(f"  most {side:<24} {'score':>12}  {'loss change if removed':>24}{more}")
-        for influence in line[side][:SHOWN]:
-            name = f"{influence['id']}: {shown_label(influence['display'], influence['target'])}"
-            change = influence["loss_change_if_removed"]
-            removed = "" if change is None else f"{change:+.3e}"
-            if "loss_change_refined" in influence:
-                removed = f"{removed:>24}  {influence['loss_change_refined']:+.3e}"
-            lines.append(
-                f"    {_shortened(name, 27):<27} {influence['score']:>+12.4g}  {removed:>24}"
+    metrics = run.metrics
+    first = _first(run)
+    blocks = [
+        [
+            style.bold(
+                f"{counted(metrics['queries'], 'query', 'queries')} against "
+                f"{counted(metrics['training_examples'], 'training example')} with "
+                f'"{metrics["interpreter"]}": {run.ending}'
             )
-    return lines
+        ],
+        stage_table(metrics, style),
+        [] if first is None else _query(first, metrics, style, width),
+        _trust(_statements(run, metrics, first), style, width),
+        next_steps(run.directory, style, width),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def shown_label(display: dict[str, Any], target: Any) -> str:
-    """Name an example's label, and the one that it had before it was changed on purpose."""
-    flipped = f" (was {display['flipped_from']})" if "flipped_from" in display else ""
-    return f"{display.get('label', target)}{flipped}"
+def document(run: FinishedInterpretations) -> dict[str, Any]:
+    """Return the same for programs, as JSON."""
+    first = _first(run)
+    statements = _statements(run, run.metrics, first)
+    return run_document(
+        run,
+        trust=[{"level": level, "text": text} for level, text in statements],
+        first_query=first,
+    )
 
 
-def _prediction(line: dict[str, Any]) -> str:
-    prediction = line["query"]["prediction"]
-    if isinstance(prediction, int):
-        # Any example of the predicted class, the query or a training example, has its name.
-        names = {
-            example["target"]: example["display"]["label"]
-            for example in (*line["helpful"], *line["harmful"], line["query"])
-            if isinstance(example["target"], int) and "label" in example["display"]
-        }
-        return str(names.get(prediction, prediction))
-    if isinstance(prediction, float):
-        return f"{prediction:.4g}"
-    if isinstance(prediction, list) and len(prediction) == 1:
-        return f"{prediction[0]:.4g}"
-    return str(prediction)
+def _first(run: FinishedInterpretations) -> dict[str, Any] | None:
+    return next(read_lines(run.interpretations), None)
 
 
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _statements(
+    run: FinishedInterpretations, metrics: Mapping[str, Any], first: Mapping[str, Any] | None
+) -> list[Statement]:
+    spectrum = run.json_of("spectrum.json") if run.has("spectrum.json") else None
+    statements = trust_statements(
+        metrics, None if first is None else first["diagnostics"], spectrum=spectrum
+    )
+    return [*statements, *(("warning", text) for text in metrics.get("warnings", []))]
 
 
-def text_summary(path: Path) -> str:
-    """Describe the finished run in a directory."""
-    return summarize(FinishedRun(path, was_complete=True))
+def _trust(statements: list[Statement], style: Style, width: int) -> list[str]:
+    """Say how far to believe the results."""
+    color = {"good": style.good, "note": style.quiet, "warning": style.warning}
+    lines = []
+    for level, text in statements:
+        first, *others = wrapped(visible(text), width, " " * 11, " " * 11)
+        lines += [f"  {color[level](level)}{first[2 + len(level) :]}", *others]
+    return [style.bold("how far to believe it"), *lines] if lines else []
+
+
+def _query(
+    line: Mapping[str, Any], metrics: Mapping[str, Any], style: Style, width: int
+) -> list[str]:
+    query = line["query"]
+    names = _class_names(line, metrics)
+    title = (
+        f"query {visible(query['id'])}: {target_text(query['display'], query['target'])}, "
+        f"predicted {prediction_text(query, names)}, loss {number(query['loss'])}"
+    )
+    text = excerpt(query["display"])
+    lines = [style.bold(title), *(["  " + shortened(text, width - 2)] if text else [])]
+    header = ["most helpful", "label", "text", "score", "loss change\nif removed", "refined"]
+    helpful = [_influence(one, style.good) for one in line["helpful"][:SHOWN]]
+    harmful = [_influence(one, style.bad) for one in line["harmful"][:SHOWN]]
+    rows = [*helpful, ["most harmful", *[""] * 5], *harmful]
+    table = aligned(header, rows, left=(0, 1, 2), width=width, style=style)
+    second = len(table) - len(harmful) - 1
+    table[second] = "  " + style.bold(table[second].strip())
+    return lines + table
+
+
+def _influence(one: Mapping[str, Any], color: Any) -> list[str]:
+    return [
+        f"  {visible(one['id'])}",
+        shortened(label_text(one["display"], one["target"]), LONGEST_LABEL),
+        shortened(excerpt(one["display"]), LONGEST_TEXT),
+        color(signed(one["score"])),
+        signed(one["loss_change_if_removed"]),
+        signed(one.get("loss_change_refined")),
+    ]
+
+
+def _class_names(line: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[int, str]:
+    """Name the classes; runs of before tell names by examples of them only."""
+    if metrics.get("label_names"):
+        return dict(enumerate(metrics["label_names"]))
+    return dict(_names_of_examples(line))
+
+
+def _names_of_examples(line: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    for example in (*line["helpful"], *line["harmful"], line["query"]):
+        if isinstance(example["target"], int) and "label" in example["display"]:
+            yield example["target"], str(example["display"]["label"])

@@ -31,6 +31,7 @@ RING = """{
   objective: 'cross-entropy',
   trainer: { optimizer: 'lbfgs', epochs: 20, weight_decay: 0.05 },
   interpreter: { type: 'exact', damping: 0.1 },
+  report: 'page',
 }
 """
 
@@ -42,6 +43,7 @@ TABLE = """{
   objective: 'cross-entropy',
   trainer: { optimizer: 'lbfgs', epochs: 20, weight_decay: 0.05 },
   interpreter: { type: 'exact', damping: 0.1 },
+  report: 'page',
 }
 """
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hessinf.display.numbers import estimate, number
 from hessinf.evaluation.analysis import AnalysisStore
 
 DRAWN = importlib.util.find_spec("matplotlib") is not None
@@ -50,27 +51,29 @@ def test_writes_numbers_and_says_them(cli):
         f"curvature of {found['parameters']} parameters in 2 blocks, dense: finished"
     )
     assert lines[1].startswith("model: training loss ")
-    first, second = lines[3:5]
+    assert lines[3].split()[:2] == ["stage", "time"]
+    lines = outcome.stdout.split("\n\n")[2].splitlines()
+    first, second = lines[:2]
     assert first.split() == [
         *("curvature", "relative", "inverse", "eigenvalue", "eigenbasis", "off-block"),
         *("condition", "negative"),
     ]
     assert second.split() == ["residual", "λ=0.01", "overlap", "overlap", "ratio", "eigenvalues"]
-    assert lines[5].split()[:6] == ["hessian", "(reference)", "-", "-", "-", "-"]
-    rows = {line.split()[0]: line.split()[1:] for line in lines[6:9]}
+    assert lines[2].split()[:6] == ["hessian", "(reference)", "-", "-", "-", "-"]
+    rows = {line.split()[0]: line.split()[1:] for line in lines[3:6]}
     residuals = [float(cells[0]) for cells in rows.values()]
     assert residuals == sorted(residuals)
     for name, cells in rows.items():
         own = found["approximations"][name]
         compared = own["against_reference"]["whole"]
         assert cells == [
-            f"{compared['relative_residual']:.3g}",
-            f"{compared['inverse_space_residual'][0]:.3g}",
-            f"{compared['eigenvalue_overlap']:.3g}",
-            f"{compared['eigenbasis_overlap']:.3g}",
-            f"{own['whole']['off_block_energy_ratio']:.3g}",
-            f"{own['whole']['stability']['condition']:.2g}",
-            f"{own['whole']['stability']['negative']:,}",
+            number(compared["relative_residual"]),
+            number(compared["inverse_space_residual"][0]),
+            number(compared["eigenvalue_overlap"]),
+            number(compared["eigenbasis_overlap"]),
+            number(own["whole"]["off_block_energy_ratio"]),
+            number(own["whole"]["stability"]["condition"]),
+            number(own["whole"]["stability"]["negative"]),
         ]
     assert "eigenbasis overlap: of the 2 eigenvectors of largest magnitude; random subspaces" in (
         outcome.stdout
@@ -175,7 +178,7 @@ def test_without_matrices(cli):
     residual = analysis()["approximations"]["ggn"]["against_reference"]["whole"][
         "relative_residual"
     ]
-    shown = f"{residual['value']:.4f} ± {residual['standard_error']:.4f}"
+    shown = estimate(residual["value"], residual["standard_error"])
     assert row.split()[1:4] == shown.split()
     assert "not computed: inverse_space_residual (needs both inverses)" in lines
 
@@ -222,9 +225,9 @@ class TestWithoutMatplotlib:
         assert outcome.status == 0
         assert not Path("out/plots").exists()
         assert (
-            "note: no plots were drawn, since matplotlib is not installed; pip install "
-            "'hessinf[plots]', and run again with -f"
-        ) in outcome.stdout.splitlines()
+            "\nnote: no plots were drawn, since matplotlib is not installed; pip install "
+            "'hessinf[plots]', and run\n  again with -f\n"
+        ) in outcome.stdout
 
     def test_nothing_is_said_where_none_are_wanted(self, cli):
         assert "plots were" not in cli(f"analyze c.jsonnet -s out {QUICK}").stdout

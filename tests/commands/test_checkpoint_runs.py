@@ -18,8 +18,9 @@ from hessinf.commands.main import main
 from hessinf.commands.provenance import ChangedDataError
 from hessinf.commands.run_config import load_checked_config
 from hessinf.commands.run_directory import read_provenance
-from hessinf.commands.summary import text_summary
+from hessinf.commands.summary import summarize
 from hessinf.data import DatasetReader
+from hessinf.display.numbers import setting
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.models import ModelError, load_archive
 
@@ -86,7 +87,8 @@ def test_scores_are_the_mean_over_checkpoints(folder: Path) -> None:
         path: single.damping_ for path, single in zip(CHECKPOINTS, singles, strict=True)
     }
     low, high = sorted(metrics["damping"].values())
-    assert f"trust: damping {low:.4g} to {high:.4g}, " in text_summary(Path("run"))
+    shown = summarize(interpret_run.FinishedInterpretations(Path("run"), was_complete=True))
+    assert f"  note     Damping λ is {setting(low)} to {setting(high)}, " in shown
 
 
 def test_provenance_has_their_hashes(folder: Path) -> None:

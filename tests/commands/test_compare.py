@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hessinf.commands import row_cost
+from hessinf.commands.compare_run import FinishedComparison
 from hessinf.commands.main import main
 from hessinf.commands.run_config import load_checked_config
 from hessinf.evaluation.agreement import agreement
@@ -124,6 +125,29 @@ def test_the_page_is_there(compared):
     assert all(f">{name}</th>" in page for name in (*ROWS, "random", "gradient-dot"))
 
 
+def test_figures_lie_beside_the_page_which_links_them(compared):
+    pytest.importorskip("matplotlib")
+    figures = sorted(file.name for file in (compared / "run" / "plots").iterdir())
+    names = ("agreement", "pareto_memory", "pareto_seconds", "quality")
+    assert figures == [f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    page = (compared / "run" / "comparison.html").read_text()
+    links = re.findall(r'<a href="(.*?)">', page)
+    assert {"comparison.json", "metrics.json", "config.json", "plots/quality.svg"} <= set(links)
+    assert all((compared / "run" / link).exists() for link in links)
+
+
+def test_a_notebook_shows_what_compare_returned(compared):
+    shown = FinishedComparison(compared / "run", was_complete=True)._repr_html_()
+    assert "<h2>At a glance</h2>" in shown
+    assert all(f'<th scope="row">{name}</th>' in shown for name in ROWS)
+
+
+def test_the_page_is_the_same_when_it_is_written_again(copied):
+    before = (copied / "run" / "comparison.html").read_bytes()
+    assert main(["report", "run"]) == 0
+    assert (copied / "run" / "comparison.html").read_bytes() == before
+
+
 def test_what_was_finished_is_shown_again(copied, capsys):
     before = (copied / "run" / "comparison.json").read_bytes()
     assert main(["compare", "a.jsonnet", "b.jsonnet", "-s", "run", "--device", "cpu", "-r"]) == 0
@@ -131,7 +155,8 @@ def test_what_was_finished_is_shown_again(copied, capsys):
     assert "rank correlation, mean over queries\n" in output
     assert re.search(r"^  exact +1\.000 ", output, re.MULTILINE)
     assert "cost, each row in a process of its own\n" in output
-    assert "finished before: the page is run/comparison.html" in output
+    assert output.startswith("3 methods on one model: finished before\n")
+    assert "\nopen run/comparison.html in a browser: agreement, quality and cost as " in output
     assert (copied / "run" / "comparison.json").read_bytes() == before
 
 

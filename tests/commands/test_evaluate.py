@@ -129,7 +129,8 @@ class TestResults:
         lines = again.stdout.splitlines()
         assert lines[0] == "54 queries, 300 training examples"
         assert re.fullmatch(
-            r"model: training loss 0\.\d+, accuracy 0\.\d+; query loss \d\.\d+, accuracy 0\.\d+",
+            r"model: training loss 0\.\d+, accuracy \d\d\.\d %; query loss \d\.\d+, "
+            r"accuracy \d\d\.\d %",
             lines[1],
         )
         assert any(line.startswith("  ekfac ") for line in lines)

@@ -49,15 +49,16 @@ def test_a_whole_table() -> None:
     )
     assert shown.splitlines() == [
         "180 queries, 1,600 training examples",
-        "model: training loss 0.050, accuracy 0.975; query loss 1.23e+03",
+        "model: training loss 0.0500, accuracy 97.5 %; query loss 1,234",
         "",
         "lds (higher is better)",
         "  row         value   95 % interval  damping  NaN",
-        "  ekfac       0.412  [0.350, 0.470]   0.0001    0",
+        "  ekfac       0.412  [0.350, 0.470]  1.00e-4    0",
         "  long name  -0.500                             3",
-        "  random        nan                             0",
+        "  random        NaN                             0",
         "  not judged by this metric: loss",
-        "  ekfac - random: +0.420 [0.300, 0.500]",
+        "  difference               95 % interval",
+        "  ekfac - random  +0.420  [0.300, 0.500]",
         "  mind this",
     ]
 

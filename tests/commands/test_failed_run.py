@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 
 from hessinf.commands import interpret_run
-from hessinf.commands.interpret_run import FinishedRun, interpret
+from hessinf.commands.interpret_run import FinishedInterpretations, interpret
 from hessinf.commands.main import main
 from hessinf.commands.run_config import load_checked_config
 from hessinf.errors import HessinfError
@@ -58,7 +58,7 @@ def write_config(file: Path, **changes: Any) -> Path:
     return file
 
 
-def run(file: Path, directory: Path, **options: Any) -> FinishedRun:
+def run(file: Path, directory: Path, **options: Any) -> FinishedInterpretations:
     return interpret(load_checked_config(file), directory, **options)
 
 

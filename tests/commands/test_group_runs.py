@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hessinf.commands.interpret_run import interpret, read_lines
+from hessinf.commands.interpret_run import interpret
 from hessinf.commands.main import main
 from hessinf.commands.run_config import load_checked_config
 from hessinf.data import DatasetReader
 from hessinf.interpreters import InfluenceInterpreter, InterpreterError
 from hessinf.models import load_archive
+from hessinf.runtime.json_lines import read_lines
 
 CONFIG: dict[str, Any] = {
     "dataset_reader": {"type": "synthetic", "kind": "ring", "train_size": 24, "test_size": 5},
@@ -51,7 +52,7 @@ def test_every_query_has_them(by: Any, scores: str | None) -> None:
     )
     expected = interpreter.group_influence(test, by)
     lines = list(read_lines(Path("run/interpretations.jsonl")))
-    assert list(lines[0]) == ["query", "helpful", "harmful", "groups", "diagnostics"]
+    assert list(lines[0]) == ["query", "helpful", "harmful", "scores", "groups", "diagnostics"]
     for row, line in enumerate(lines):
         groups = line["groups"]
         assert [group["score"] for group in groups] == sorted(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import zarr
 
-from hessinf.commands.interpret_run import FinishedRun, interpret, read_lines
+from hessinf.commands.interpret_run import FinishedInterpretations, interpret
 from hessinf.commands.main import main
 from hessinf.commands.provenance import ChangedDataError
 from hessinf.commands.run_config import load_checked_config
@@ -18,6 +18,7 @@ from hessinf.data import DatasetReader
 from hessinf.interpreters import InfluenceInterpreter
 from hessinf.interpreters.exact import Exact
 from hessinf.models import load_archive
+from hessinf.runtime.json_lines import read_lines
 from hessinf.training import Trainer
 
 CONFIG: dict[str, Any] = {
@@ -67,19 +68,19 @@ def write_table(folder: Path) -> Path:
     )
 
 
-def run(file: Path, directory: Path, **options: Any) -> FinishedRun:
+def run(file: Path, directory: Path, **options: Any) -> FinishedInterpretations:
     return interpret(load_checked_config(file), directory, **options)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedInterpretations:
     """Return one run with everything, not to be changed."""
     folder = tmp_path_factory.mktemp("finished")
     return run(write_config(folder / "config.json", scores="zarr"), folder / "run")
 
 
 @pytest.fixture(scope="module")
-def expected(finished: FinishedRun) -> bytes:
+def expected(finished: FinishedInterpretations) -> bytes:
     return finished.interpretations.read_bytes()
 
 
@@ -88,7 +89,7 @@ def metrics_of(directory: Path) -> dict[str, Any]:
 
 
 class TestFiles:
-    def test_all_that_is_promised_and_nothing_else(self, finished: FinishedRun) -> None:
+    def test_all_that_is_promised_and_nothing_else(self, finished: FinishedInterpretations) -> None:
         assert not finished.was_complete
         files = {
             str(path.relative_to(finished.directory))
@@ -105,21 +106,25 @@ class TestFiles:
             "factors/interpreter.json",
             "interpretations.jsonl",
             "scores.zarr/zarr.json",
+            "self_influence.jsonl",
+            "spectrum.json",
             "metrics.json",
+            "report.html",
             "log.txt",
         }
 
     def test_scores_are_kept_only_when_asked_for(self, config: Path, tmp_path: Path) -> None:
         assert not (run(config, tmp_path / "run").directory / "scores.zarr").exists()
 
-    def test_lines(self, finished: FinishedRun) -> None:
+    def test_lines(self, finished: FinishedInterpretations) -> None:
         lines = list(read_lines(finished.interpretations))
         assert [line["query"]["index"] for line in lines] == list(range(len(lines)))
         assert len(lines) > 10
         for line in lines:
-            assert list(line) == ["query", "helpful", "harmful", "diagnostics"]
+            assert list(line) == ["query", "helpful", "harmful", "scores", "diagnostics"]
             assert list(line["query"]) == [
-                *("index", "id", "display", "loss", "measurement", "prediction", "target"),
+                *("index", "id", "display", "loss", "measurement", "prediction", "probability"),
+                "target",
             ]
             for influence in line["helpful"] + line["harmful"]:
                 assert list(influence) == [
@@ -132,7 +137,9 @@ class TestFiles:
             assert harmful == sorted(harmful)
             assert len(helpful) == len(harmful) == 3
 
-    def test_scores_are_those_of_the_python_interface(self, finished: FinishedRun) -> None:
+    def test_scores_are_those_of_the_python_interface(
+        self, finished: FinishedInterpretations
+    ) -> None:
         reader = DatasetReader.from_config(CONFIG["dataset_reader"])
         train, test = reader.read("train"), reader.read("test")
         module = load_archive(finished.directory / "model").module
@@ -157,7 +164,7 @@ class TestFiles:
         assert archive.config["dataset_reader"]["type"] == "csv"
         assert archive.training["weight_decay"] == 0.1
 
-    def test_metrics(self, finished: FinishedRun) -> None:
+    def test_metrics(self, finished: FinishedInterpretations) -> None:
         metrics = metrics_of(finished.directory)
         queries = len(list(read_lines(finished.interpretations)))
         assert metrics["complete"] is True
@@ -174,10 +181,11 @@ class TestFiles:
             "model",
             "fitting the interpreter",
             "interpreting",
+            "self-influence",
         ]
         epochs = metrics["training"]["epochs"]
         assert [stage["examples"] for stage in metrics["stages"]] == [
-            *(40 + queries, 40 * epochs, 40, queries),
+            *(40 + queries, 40 * epochs, 40, queries, 40),
         ]
         for stage in metrics["stages"]:
             assert stage["seconds"] > 0
@@ -197,7 +205,7 @@ class TestFiles:
             "largest": residuals[-1],
         }
 
-    def test_log(self, finished: FinishedRun) -> None:
+    def test_log(self, finished: FinishedInterpretations) -> None:
         log = (finished.directory / "log.txt").read_text()
         for text in (": started with hessinf", ": trained: loss", ": interpreting: ", ": finished"):
             assert text in log
@@ -209,7 +217,7 @@ class TestSameBytes:
         assert run(config, tmp_path / "run").interpretations.read_bytes() == expected
 
     def test_resolved_config(
-        self, finished: FinishedRun, tmp_path: Path, expected: bytes, capsys: Any
+        self, finished: FinishedInterpretations, tmp_path: Path, expected: bytes, capsys: Any
     ) -> None:
         resolved = finished.directory / "config.json"
         status = main(["interpret", str(resolved), "-s", str(tmp_path / "again")])
@@ -218,7 +226,9 @@ class TestSameBytes:
         written = tmp_path / "again" / "config.json"
         assert json.loads(written.read_text()) == json.loads(resolved.read_text())
 
-    def test_other_block_size_up_to_rounding(self, tmp_path: Path, finished: FinishedRun) -> None:
+    def test_other_block_size_up_to_rounding(
+        self, tmp_path: Path, finished: FinishedInterpretations
+    ) -> None:
         interpreter = {**CONFIG["interpreter"], "query_batch_size": 64, "batch_size": 7}
         config = write_config(tmp_path / "config.json", interpreter=interpreter, scores="zarr")
         other = run(config, tmp_path / "run").directory

@@ -14,18 +14,15 @@ from hessinf.commands.subcommand import Subcommand
 
 ROOT = Path(__file__).resolve().parents[2]
 
-COMMANDS = (
-    "interpret",
-    "train",
-    "self-influence",
-    "evaluate",
-    "analyze",
-    "compare",
-    "list",
-    "describe",
-    "validate",
-    "schema",
-)
+GROUPS = {
+    "explain predictions": ["interpret", "self-influence", "report"],
+    "judge explanations": ["evaluate", "compare", "analyze"],
+    "make models": ["train"],
+    "write configs": ["validate", "list", "describe", "schema"],
+    "work in a shell": ["completion"],
+}
+
+COMMANDS = tuple(name for group in GROUPS.values() for name in group)
 
 HEAVY = ("torch", "numpy", "sklearn", "scipy", "pyarrow", "tqdm", "zarr", "safetensors")
 
@@ -65,6 +62,10 @@ class TestHelp:
         assert (outcome.status, outcome.stderr) == (0, "")
         listed = re.findall(r"^    ([a-z-]+)  ", outcome.stdout, re.MULTILINE)
         assert tuple(listed) == COMMANDS
+        for title, names in GROUPS.items():
+            group = outcome.stdout.partition(f"\n  {title}:\n")[2]
+            group = re.split(r"^(?!    )", group, maxsplit=1, flags=re.MULTILINE)[0]
+            assert re.findall(r"^    ([a-z-]+)  ", group, re.MULTILINE) == names
         text = " ".join(outcome.stdout.split())
         for name in COMMANDS:
             first_line = Subcommand.by_name(name).__doc__.partition("\n")[0]
@@ -156,7 +157,9 @@ class TestCommonOptions:
     def test_a_plugins_command_is_in_the_help(self, cli):
         Path("greeting.py").write_text(COMMAND_PLUGIN)
         outcome = cli("--include-package ./greeting.py --help")
-        assert re.search(r"^    greet +Greet somebody\.$", outcome.stdout, re.MULTILINE)
+        assert re.search(
+            r"^  of plugins:\n    greet +Greet somebody\.$", outcome.stdout, re.MULTILINE
+        )
 
     def test_a_listed_plugins_command_has_help(self, cli):
         Path("greeting.py").write_text(COMMAND_PLUGIN)
@@ -268,6 +271,8 @@ LIGHT = {
     "validate a.jsonnet": 0,
     "validate a.jsonnet --resolved": 0,
     "schema": 0,
+    "completion bash": 0,
+    "list --json": 0,
     "validate wrong.jsonnet": 2,
     "interpret wrong.jsonnet -s out": 2,
     "interpret nowhere.jsonnet -s out": 2,

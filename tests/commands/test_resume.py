@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import zarr
 
-from hessinf.commands.run_directory import RunDirectory, RunDirectoryError
+from hessinf.commands.run_directory import RunDirectory, RunDirectoryError, is_complete
 
 DRIVER = Path(__file__).with_name("killed_run_driver.py")
 
@@ -128,6 +128,12 @@ def assert_readable(run: Path, expected: bytes) -> None:
             assert isinstance(json.loads((run / name).read_text()), dict)
 
 
+def contents(run: Path) -> dict[str, bytes]:
+    """Read what is beside the interpretations, and says nothing of time."""
+    names = ("self_influence.jsonl", "spectrum.json")
+    return {name: (run / name).read_bytes() for name in names if (run / name).exists()}
+
+
 def assert_refused(run: Path) -> None:
     """Check that a plain start is refused, from the first file on that shows a run."""
     if (run / "provenance.json").exists():
@@ -159,7 +165,10 @@ class TestKilledAtEveryMoment:
         undisturbed = runs / "undisturbed"
         moments = driver.finish(config, "-s", undisturbed)
         expected = (undisturbed / "interpretations.jsonl").read_bytes()
+        others = contents(undisturbed)
         assert expected.count(b"\n") == 12
+        assert others["self_influence.jsonl"].count(b"\n") == 24
+        assert ("spectrum.json" in others) == (interpreter is EXACT)
         names = {entry.name for entry in undisturbed.iterdir()}
         matrix = zarr.open_array(undisturbed / "scores.zarr")[:] if scores else None
 
@@ -177,6 +186,7 @@ class TestKilledAtEveryMoment:
             again = "-f" if moment % 8 == 0 else "-r"
             driver.finish(config, "-s", run, again)
             assert (run / "interpretations.jsonl").read_bytes() == expected, moments[moment - 1]
+            assert contents(run) == others, moments[moment - 1]
             assert {entry.name for entry in run.iterdir()} - {".lock"} == names
             if scores:
                 np.testing.assert_array_equal(zarr.open_array(run / "scores.zarr")[:], matrix)
@@ -190,8 +200,10 @@ class TestKilledAtEveryMoment:
         config = driver.config("config", scores="zarr")
         driver.finish(config, "-s", runs / "undisturbed")
         expected = (runs / "undisturbed" / "interpretations.jsonl").read_bytes()
-        attempts = 0
+        attempts = resumed = 0
         while True:
+            # What is left of a run with all its results is tidied up, not resumed.
+            resumed += attempts > 0 and not is_complete(runs / "run")
             result = driver.run(config, "-s", runs / "run", "-r", kill_at=21)
             if result["signal"] is None:
                 break
@@ -201,7 +213,8 @@ class TestKilledAtEveryMoment:
         assert attempts >= 3
         assert (runs / "run" / "interpretations.jsonl").read_bytes() == expected
         provenance = json.loads((runs / "run" / "provenance.json").read_text())
-        assert len(provenance["resumed"]) == attempts
+        assert len(provenance["resumed"]) == resumed
+        assert resumed >= 3
 
 
 class TestReplacingIsKilled:

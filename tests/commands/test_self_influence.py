@@ -9,6 +9,7 @@ import numpy as np
 
 from hessinf.commands.run import RunData, make_interpreter, read_data
 from hessinf.commands.run_config import load_checked_config
+from hessinf.display.numbers import number
 from hessinf.models import load_archive
 
 
@@ -45,17 +46,32 @@ def test_numbers_are_the_interpreters(cli):
 
 
 def test_what_is_shown(cli):
-    lines = cli("self-influence a.jsonnet -s out").stdout.splitlines()
-    assert lines[0].split() == ["training", "example", "label", "self-influence", "loss"]
+    blocks = cli("self-influence a.jsonnet -s out").stdout.split("\n\n")
+    assert blocks[0] == "24 training examples ranked by self-influence: finished"
+    assert blocks[1].startswith("stage ")
+    lines = blocks[2].splitlines()
+    assert lines[0].split() == ["most", "suspect", "label", "self-influence", "loss"]
     first = ranking()[0]
     assert lines[1].split() == [
         first["id"],
         first["display"]["label"],
-        f"{first['self_influence']:.4g}",
-        f"{first['loss']:.4g}",
+        number(first["self_influence"]),
+        number(first["loss"]),
     ]
-    assert len(lines) == 1 + 10 + 2
-    assert lines[-1] == "all of them: out/self_influence.jsonl"
+    assert len(lines) == 1 + 10
+    assert blocks[3].startswith(
+        "results in out:\n  self_influence.jsonl  all training examples, the most suspect first\n"
+    )
+
+
+def test_as_json(cli):
+    shown = json.loads(cli("self-influence a.jsonnet -s out --json").stdout)
+    assert shown["command"] == "self-influence"
+    assert shown["finished_before"] is False
+    assert shown["first"] == ranking()[:10]
+    assert shown["metrics"] == json.loads(Path("out/metrics.json").read_text())
+    again = json.loads(cli("self-influence a.jsonnet -s out -r --json").stdout)
+    assert again == {**shown, "finished_before": True}
 
 
 def test_wrong_labels_come_first(cli, workplace):
@@ -74,5 +90,7 @@ def test_wrong_labels_come_first(cli, workplace):
 def test_again(cli):
     first = cli("self-influence a.jsonnet -s out")
     assert cli("self-influence a.jsonnet -s out").status == 2
-    assert cli("self-influence a.jsonnet -s out -r") == first
-    assert cli("self-influence a.jsonnet -s out -f") == first
+    again = cli("self-influence a.jsonnet -s out -r")
+    assert again.stdout == first.stdout.replace(": finished\n", ": finished before\n")
+    replaced = cli("self-influence a.jsonnet -s out -f")
+    assert replaced.stdout.split("\n\n")[2] == first.stdout.split("\n\n")[2]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from hessinf.commands.interpret_run import FinishedRun
-from hessinf.commands.summary import summarize, text_summary
+from hessinf.commands.interpret_run import FinishedInterpretations
+from hessinf.commands.summary import document, summarize
+from hessinf.display.terminal import Style
+from hessinf.reporting.trust_statements import trust_statements
 
 
 def influence(id: str, target: Any, score: float, change: float | None, **display: Any) -> dict:
@@ -32,6 +34,7 @@ def line(**query: Any) -> dict[str, Any]:
             "display": {"label": "cat"},
             "loss": 0.25,
             "prediction": 1,
+            "probability": {"prediction": 0.75, "target": 0.25},
             "target": 0,
             **query,
         },
@@ -44,137 +47,240 @@ def line(**query: Any) -> dict[str, Any]:
     }
 
 
+STAGE = {
+    "name": "reading data",
+    "seconds": 0.0421,
+    "cpu_seconds": 0.04,
+    "peak_memory_bytes": 203 * 2**20,
+    "peak_gpu_memory_bytes": None,
+    "examples": 35200,
+    "examples_per_second": 836104.51,
+}
+
 METRICS = {
+    "command": "interpret",
     "interpreter": "exact",
     "queries": 1200,
     "training_examples": 34000,
+    "label_names": ["cat", "dog"],
     "damping": 0.001,
     "parameters": {"covered": 5000, "share": 0.5},
     "training": {"loss": 0.125, "gradient_norm": 1e-6},
     "stopped_early": 0,
+    "warnings": [],
+    "stages": [STAGE, {**STAGE, "name": "model", "seconds": 12.34, "examples_per_second": None}],
 }
 
 
 @pytest.fixture
-def run(tmp_path):
-    def make(lines: list[dict], **metrics: Any) -> FinishedRun:
-        folder = tmp_path / "run"
-        folder.mkdir()
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def make(lines: list[dict], *, was_complete: bool = False, **metrics: Any) -> Any:
+        folder = Path("run")
+        folder.mkdir(exist_ok=True)
         (folder / "metrics.json").write_text(json.dumps({**METRICS, **metrics}))
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (folder / "interpretations.jsonl").write_text(text)
-        return FinishedRun(folder, was_complete=False)
+        return FinishedInterpretations(folder, was_complete)
 
     return make
 
 
-def test_to_the_letter(run, monkeypatch):
+def table(text: str) -> list[str]:
+    """Return the lines of the table of examples."""
+    lines = text.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("query "))
+    return lines[start + 1 : lines.index("", start)]
+
+
+def test_to_the_letter(run):
     finished = run([line()])
-    monkeypatch.chdir(finished.directory.parent)
-    assert summarize(FinishedRun(Path("run"), was_complete=False)) == (
+    (finished.directory / "report.html").touch()
+    assert summarize(finished) == (
         '1,200 queries against 34,000 training examples with "exact": finished\n'
-        "model: training loss 0.125, gradient norm 1e-06 (0 at a minimum)\n"
-        "trust: damping 0.001, 5,000 parameters (50%)\n"
         "\n"
-        "query test/0: cat, predicted dog, loss 0.25\n"
-        "  most helpful                         score    loss change if removed\n"
-        "    train/7: cat                        +2.5                +1.000e-02\n"
-        "    train/3: dog (was cat)              +1.5                +5.000e-03\n"
-        "  most harmful                         score    loss change if removed\n"
-        "    a-very-long-identifier/of-…           -3                          \n"
+        "stage           time  examples/s  memory at most\n"
+        "reading data   42 ms     836,105         203 MiB\n"
+        "model         12.3 s                     203 MiB\n"
+        "all stages    12.4 s\n"
         "\n"
+        "query test/0: cat, predicted dog (75.0 %), loss 0.250\n"
+        "                                                                 loss change\n"
+        "  most helpful                            label           score   if removed\n"
+        "    train/7                               cat            +2.500      +0.0100\n"
+        "    train/3                               dog (was cat)  +1.500     +0.00500\n"
+        "  most harmful\n"
+        "    a-very-long-identifier/of-a-file.png  dog            -3.000\n"
+        "\n"
+        "how far to believe it\n"
+        "  note     The gradient of the training objective has the norm 1.00e-6.\n"
+        "  note     Damping λ is 0.001: where the training loss curves less than that, scores are "
+        "held back.\n"
+        "           A larger λ makes them calmer, a smaller one closer to retraining.\n"
+        "  note     5,000 parameters, 50.0 % of the model's, are covered: what training examples "
+        "do to the\n"
+        "           others is left out.\n"
+        "\n"
+        "open run/report.html in a browser: every query with its training examples, the suspects, "
+        "plots\n"
         "results in run:\n"
-        "  interpretations.jsonl  a line for each query: helpful and harmful training examples\n"
+        "  report.html            every query with its training examples, the suspects, plots\n"
+        "  interpretations.jsonl  helpful and harmful training examples of each query\n"
         "  metrics.json           seconds and memory by stage, damping, residuals"
     )
 
 
+def test_without_a_page_it_is_said_how_to_make_one(run):
+    shown = summarize(run([line()]))
+    assert (
+        "\n\nhessinf report run makes a page of these results, for a browser\nresults in run:\n"
+    ) in shown
+
+
 def test_finished_before(run):
-    finished = run([line()])
-    assert '"exact": finished before\n' in text_summary(finished.directory)
+    assert '"exact": finished before\n' in summarize(run([line()], was_complete=True))
+
+
+def test_one_of_each(run):
+    shown = summarize(run([line()], queries=1, training_examples=1))
+    assert shown.startswith('1 query against 1 training example with "exact": finished\n')
 
 
 @pytest.mark.parametrize(
     ("query", "shown"),
     [
-        ({"prediction": 0}, "cat, predicted cat"),
-        ({"prediction": 1}, "cat, predicted dog"),
-        ({"prediction": 2}, "cat, predicted 2"),
-        ({"prediction": 3.25, "target": [3.0], "display": {"row": {}}}, "[3.0], predicted 3.25"),
-        ({"prediction": [3.25], "target": [3.0], "display": {}}, "[3.0], predicted 3.25"),
-        ({"prediction": [1.0, 2.0], "target": [1, 2], "display": {}}, "predicted [1.0, 2.0]"),
-        ({"display": {"label": "cat", "flipped_from": "dog"}}, "cat (was dog), predicted"),
+        ({"prediction": 0}, "cat, predicted cat (75.0 %), loss"),
+        ({"prediction": 1, "probability": None}, "cat, predicted dog, loss"),
+        ({"prediction": 2}, "cat, predicted 2 (75.0 %), loss"),
+        (
+            {"prediction": 3.25, "probability": None, "target": [3.0], "display": {"row": {}}},
+            ": 3.000, predicted 3.250, loss",
+        ),
+        (
+            {"prediction": [3.25], "probability": None, "target": [3.0], "display": {}},
+            ": 3.000, predicted 3.250, loss",
+        ),
+        (
+            {"prediction": [1.0, 2.0], "probability": None, "target": [1, 2], "display": {}},
+            ": [1, 2], predicted [1.000, 2.000], loss",
+        ),
+        (
+            {"display": {"label": "cat", "flipped_from": "dog"}},
+            "cat (was dog), predicted dog (75.0 %), loss",
+        ),
+        ({"display": {"target": 151.0}}, ": 151.0, predicted dog"),
     ],
 )
 def test_predictions(run, query, shown):
     assert shown in summarize(run([line(**query)]))
 
 
-@pytest.mark.parametrize(
-    ("damping", "shown"),
-    [
-        (0.001, "damping 0.001"),
-        ({"0": 0.25, "2": 0.5, "4": 0.125}, "damping 0.125 to 0.5"),
-        ({"0": 0.25, "2": 0.25}, "damping 0.25"),
-        ({"a.pt": {"0": 0.25, "2": 2.0}, "b.pt": {"0": 1.0, "2": 0.5}}, "damping 0.25 to 2"),
-        ({"a.pt": 0.5, "b.pt": None}, "damping 0.5"),
-    ],
-)
-def test_dampings_of_blocks_and_checkpoints(run, damping, shown):
-    assert f"trust: {shown}, 5,000 parameters (50%)\n" in summarize(run([line()], damping=damping))
-
-
-def test_methods_without_damping(run):
-    assert "trust: 5,000 parameters (50%)\n" in summarize(run([line()], damping=None))
+def test_runs_of_before_name_classes_by_their_examples(run):
+    old = line()
+    del old["query"]["probability"]
+    metrics = {"label_names": None, "stages": [STAGE]}
+    assert "query test/0: cat, predicted dog, loss 0.250\n" in summarize(run([old], **metrics))
 
 
 def test_refined_changes_stand_beside(run):
     refined = line()
     refined["helpful"][0]["loss_change_refined"] = 0.0125
-    text = summarize(run([refined]))
-    header, first, second = text[text.index("  most helpful") :].splitlines()[:3]
-    assert header.endswith("  loss change if removed     refined")
-    assert first.endswith("+1.000e-02  +1.250e-02")
-    assert second.endswith("+5.000e-03")
+    top, header, first, second, *_ = table(summarize(run([refined])))
+    assert top.split() == ["loss", "change"]
+    assert header.endswith("  if removed  refined")
+    assert first.endswith("     +0.0100  +0.0125")
+    assert second.endswith("    +0.00500")
 
 
 def test_without_refinement_there_is_no_column(run):
     assert "refined" not in summarize(run([line()]))
 
 
-def test_residuals(run):
-    text = summarize(run([line()], relative_residual={"median": 0.01, "largest": 0.5}))
-    assert (
-        "trust: damping 0.001, 5,000 parameters (50%), relative residual 0.01 (median), 0.5 "
-        in text
-    )
+def test_trust_is_that_of_the_report(run):
+    metrics = {"relative_residual": {"median": 0.01, "largest": 0.5}, "stopped_early": 3}
+    finished = run([line()], **metrics)
+    words = " ".join(summarize(finished).split())
+    statements = trust_statements({**METRICS, **metrics}, {})
+    assert {level for level, _ in statements} == {"note", "warning"}
+    for level, text in statements:
+        assert f" {level} {text}" in words
 
 
-def test_warnings(run):
-    text = summarize(run([line()], stopped_early=3, negative_eigenvalues=1))
-    assert (
-        "warning: the solver stopped early for 3 of 1,200 queries; raise the number of steps\n"
-        in text
-    )
-    assert (
-        "warning: the damped curvature has 1 negative eigenvalue: the model is at no minimum, and "
-        "scores may mean little\n"
-    ) in text
-
-
-def test_mended_eigenvalues(run):
-    text = summarize(run([line()], negative_eigenvalues=2, mended_eigenvalues=2))
-    assert (
-        "note: 2 eigenvalues of the curvature, negative or too small, were mended before it was "
-        "inverted\n"
-    ) in text
-    assert "warning" not in text
+def test_warnings_of_the_log_are_repeated(run):
+    shown = summarize(run([line()], warnings=["the labels of \x1b[2J are odd"]))
+    assert "\n  warning  the labels of \\x1b[2J are odd\n" in shown
 
 
 def test_without_record_damping_or_queries(run):
-    text = summarize(run([], training=None, damping=None))
-    assert text.split("\n")[1:3] == ["trust: 5,000 parameters (50%)", ""]
-    assert "query" not in text.split("\n", 1)[1].replace("for each query", "")
+    shown = summarize(run([], training=None, damping=None, stages=[]))
+    assert shown.split("\n")[1:3] == ["", "how far to believe it"]
+    assert "query" not in shown.split("\n", 1)[1].replace("of each query", "")
+
+
+def test_ids_are_cut_in_the_middle_and_texts_at_the_end(run):
+    long = line(display={"text": "so good " * 30, "label": "cat"})
+    long["helpful"][0]["id"] = f"train/{'x' * 80}/000123.png"
+    long["helpful"][0]["display"]["text"] = "well made " * 30
+    shown = summarize(run([long]), width=80)
+    text, _, header, first, *_ = table(shown)
+    assert text == f"  {('so good ' * 30)[:77]}…"
+    assert header.split() == ["most", "helpful", "label", "text", "score", "if", "removed"]
+    assert first == (
+        "    train/xx…00123.png  cat            well made well made…  +2.500      +0.0100"
+    )
+    assert max(map(len, shown.splitlines())) == 80
+
+
+def test_names_in_wide_characters_are_aligned(run):
+    wide = line()
+    wide["helpful"][0]["display"]["label"] = "猫 (ねこ)"
+    first, second = table(summarize(run([wide])))[2:4]
+    assert first.index("+2.500") + 3 == second.index("+1.500")
+
+
+def test_what_data_may_do_to_a_terminal_it_cannot(run):
+    evil = line(id="\x1b]0;owned\x07", display={"label": "a\nb", "text": "\u202eback\x1b[2J"})
+    evil["helpful"][0]["id"] = "\x1b[31m\ud800"
+    evil["helpful"][0]["display"] = {"label": "\r\x9b2J", "flipped_from": "\x08"}
+    shown = summarize(run([evil]))
+    assert all(character.isprintable() for character in shown.replace("\n", ""))
+    assert "query \\x1b]0;owned\\x07: a b, predicted dog (75.0 %)" in shown
+    assert "\n  \\u202eback\\x1b[2J\n" in shown
+    assert "\\x1b[31m\\ud800" in shown
+    assert "\\x9b2J (was \\x08)" in shown
+
+
+def test_colors(run):
+    shown = summarize(run([line()]), style=Style(colored=True))
+    assert "\x1b[1mquery test/0: cat, predicted dog (75.0 %), loss 0.250\x1b[0m\n" in shown
+    assert "\x1b[32m+2.500\x1b[0m" in shown
+    assert "\x1b[31m-3.000\x1b[0m" in shown
+    assert "\n  \x1b[2mnote\x1b[0m     Damping" in shown
+    plain = shown
+    for code in (0, 1, 2, 31, 32, 33):
+        plain = plain.replace(f"\x1b[{code}m", "")
+    assert plain == summarize(run([line()]))
+
+
+def test_as_json(run):
+    finished = run([line()], was_complete=True)
+    assert document(finished) == {
+        "command": "interpret",
+        "directory": "run",
+        "finished_before": True,
+        "files": {
+            "interpretations.jsonl": "run/interpretations.jsonl",
+            "metrics.json": "run/metrics.json",
+        },
+        "trust": [{"level": level, "text": text} for level, text in trust_statements(METRICS, {})],
+        "first_query": line(),
+        "metrics": METRICS,
+    }
+
+
+def test_as_json_without_queries(run):
+    assert document(run([]))["first_query"] is None
 
 
 def test_of_a_real_run(cli):
@@ -185,12 +291,7 @@ def test_of_a_real_run(cli):
     first = json.loads(Path("out/interpretations.jsonl").read_text().split("\n")[0])
     for side in ("helpful", "harmful"):
         for item in first[side]:
-            assert f"    {item['id']}: {item['display']['label']}" in outcome.stdout
+            assert f"\n    {item['id']}" in outcome.stdout
     assert outcome.stdout.rstrip("\n") + "\n" == outcome.stdout
     again = cli("interpret a.jsonnet -s out -r --set top_k=2")
     assert again.stdout == outcome.stdout.replace(": finished\n", ": finished before\n")
-
-
-def test_the_argument_of_the_default_method_is_named(run):
-    text = summarize(run([line()], interpreter="simple-influence", stopped_early=3))
-    assert "stopped early for 3 of 1,200 queries; raise recursion_depth\n" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hessinf.commands.train_run import describe_training
+from hessinf.commands.training_summary import training_summary
 
 ARCHIVE = '-o \'{trainer: null, model: {type: "archive", path: "trained/model"}}\''
 
@@ -21,7 +21,7 @@ def interpretations(folder: str) -> list[dict]:
 def test_output_and_files(cli):
     outcome = cli("train a.jsonnet -s out")
     assert (outcome.status, outcome.stderr) == (0, "")
-    number = r"[\d.e+-]+"
+    number = r"[\d.,e-]+"
     assert re.fullmatch(
         rf"trained for 20 epochs \(\w+\): loss {number}, objective {number}\n"
         rf"gradient norm {number} \(0 at a minimum\)\n"
@@ -89,5 +89,5 @@ def test_the_model_of_a_weights_file(cli, workplace):
 
 
 def test_without_a_record():
-    text = describe_training({}, Path("x/model"))
+    text = training_summary({}, Path("x/model"))
     assert text == "the model has no record of training\nmodel archive: x/model"
