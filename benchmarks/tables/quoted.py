@@ -1,6 +1,6 @@
-"""The parts of headline tables that README and docs quote: ``python -m benchmarks.tables.quoted``.
+"""The parts of headline tables that the docs quote: ``python -m benchmarks.tables.quoted``.
 
-Prints them; a test holds README and docs to them.
+Prints them; a test holds the docs to them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ T5_STEPS = (
 """Those of T5 that are quoted; the last one is that of the paper's code."""
 
 T5_BASE_STEPS = 5
-"""How many of them the README quotes, of the base run."""
+"""How many of them docs/measured.md quotes, of the base run."""
 
 
 def lds_of(run: Mapping[str, Any]) -> Mapping[str, Any]:
