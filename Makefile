@@ -7,7 +7,7 @@ RUN = @sh .ci/environment run
 TEST_ARGS = -n 2 --dist loadscope
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test oracle check lint format types ci environment clean
+.PHONY: help demo test oracle docs screenshots check lint format types ci environment clean
 
 help:  ## say what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | \
@@ -18,11 +18,20 @@ demo:  ## find the training examples behind the predictions of a small digit cla
 
 # One thread for each of the two workers.
 test:  ## run the tests (TEST_ARGS="..." instead of "-n 2 --dist loadscope")
+	@sh .ci/browser
 	$(RUN) env OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}" python -m pytest $(TEST_ARGS)
 
 oracle:  ## compare curvatures with those of curvlinops, which it installs
 	$(RUN) python -m pip install --quiet --no-deps --requirement .ci/oracle.txt
 	$(RUN) env OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}" python -m pytest -q tests/oracles
+
+docs:  ## build the documentation in build/site; a warning is an error
+	$(RUN) env OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}" NO_MKDOCS_2_WARNING=1 \
+		python -m mkdocs build --strict
+
+screenshots:  ## take the pictures of the documentation again, with Chromium
+	@sh .ci/browser
+	$(RUN) env PYTHONPATH=. OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}" python docs/screenshots.py
 
 check: lint types  ## lint and types
 

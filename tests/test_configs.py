@@ -24,11 +24,15 @@ SMALLER = {
     "configs/breast_cancer/simple_influence.jsonnet": "--set interpreter.recursion_depth.steps=200",
     **{
         f"configs/digits/{name}.jsonnet": SMALL_DIGITS
-        for name in ("conjugate_gradient", "ekfac", "exact", "ggn", "kfac")
+        for name in ("conjugate_gradient", "ekfac", "every_method", "exact", "ggn", "kfac")
     },
     "configs/evaluation/five_gaps.jsonnet": SMALL_DIGITS,
     "configs/digits/simple_influence.jsonnet": "--set trainer.epochs=3 "
     "--set interpreter.recursion_depth.steps=40 --set dataset_reader.test_ratio=0.01",
+    **{
+        f"configs/reviews/{name}.jsonnet": "--set trainer.epochs=3"
+        for name in ("ekfac", "ggn", "noisy")
+    },
     **{
         f"configs/concrete/{name}.jsonnet": "--set trainer.epochs=3 --set model.hidden_sizes='[8]'"
         for name in ("ekfac", "query_loss_difference")
@@ -83,7 +87,7 @@ def test_runs(config, tmp_path, monkeypatch, capsys):
     assert metrics["complete"] is True
     assert [line["query"]["index"] for line in lines] == list(range(metrics["queries"]))
     for line in lines:
-        assert line.keys() == {"query", "helpful", "harmful", "diagnostics"}
+        assert line.keys() == {"query", "helpful", "harmful", "scores", "diagnostics"}
         assert line["query"].keys() >= QUERY
         check_end(line["helpful"], resolved["top_k"], 1)
         check_end(line["harmful"], resolved["top_k"], -1)

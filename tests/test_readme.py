@@ -39,21 +39,6 @@ def test_first_python_block_explains_a_model(capsys: pytest.CaptureFixture[str])
     assert names["scores"].shape == (20, 180)  # type: ignore[attr-defined]
 
 
-def test_own_method_of_the_readme_works() -> None:
-    block = next(text for text in blocks("python") if "register(" in text)
-    names: dict[str, object] = {"__name__": "readme_example"}
-    try:
-        exec(compile(block, "README.md", "exec"), names)
-        earlier: dict[str, object] = {}
-        exec(compile(blocks("python")[0], "README.md", "exec"), earlier)
-        method = InfluenceInterpreter.by_name("diagonal-fisher")
-        data = (earlier["inputs"][:180], earlier["targets"][:180])  # type: ignore[index]
-        scores = method(earlier["model"], data, damping=1.0).scores(data)
-        assert scores.shape == (180, 180)
-    finally:
-        InfluenceInterpreter.catalogue.entries.pop("diagonal-fisher", None)
-
-
 def test_console_blocks_print_what_they_show(tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     for block in blocks("console"):
@@ -72,7 +57,7 @@ def test_demo_output_is_of_the_demo_config() -> None:
     shown = next(text for text in blocks("text") if "queries against" in text)
     assert '180 queries against 1,617 training examples with "simple-influence": finished' in shown
     assert "results in runs/demo:" in shown
-    assert len(re.findall(r"^    digits/\d+: \d ", shown, flags=re.MULTILINE)) == 6
+    assert len(re.findall(r"^    digits/\d+ +\d ", shown, flags=re.MULTILINE)) == 6
 
 
 def test_commands_and_methods_that_it_names_exist() -> None:
