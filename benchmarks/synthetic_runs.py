@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hessinf import __version__
+from hessinf.scores.score_histogram import ScoreDistribution
 
 CONFIG: Mapping[str, Any] = {
     "dataset_reader": {"type": "jsonl", "target": "label"},
@@ -37,7 +38,6 @@ DIAGNOSTICS: Mapping[str, Any] = {
     "training_reduction": "mean",
     "fisher": "type-2",
 }
-
 
 TRAINING: Mapping[str, Any] = {
     "weight_decay": 1e-3,
@@ -134,40 +134,49 @@ def synthetic_run(
         likeness = np.abs(features @ draw.standard_normal(8)) ** 3 / 20  # [N]
         scores = np.where(targets == query.target, likeness, -likeness)  # [N]
         order = np.argsort(-scores, kind="stable")  # [N]
-        wrong = place % 5 == 4 and len(label_names) > 1
-        right = float(draw.uniform(0.6, 1.0))
-        probability = {"prediction": right, "target": (1 - right) / 2 if wrong else right}
-        loss = -math.log(probability["target"])
+        ends = {"helpful": order[:top_k], "harmful": order[: -top_k - 1 : -1]}
         lines.append(
             {
-                "query": {
-                    "index": place,
-                    "id": query.id,
-                    "display": query.display,
-                    "loss": loss,
-                    "measurement": loss,
-                    "prediction": (query.target + wrong) % max(len(label_names), 1),
-                    "probability": probability,
-                    "target": query.target,
-                },
+                "query": _query(query, place, len(label_names), float(draw.uniform(0.6, 1.0))),
                 **{
                     side: [_influence(train, int(i), scores, losses) for i in indices]
-                    for side, indices in (
-                        ("helpful", order[:top_k]),
-                        ("harmful", order[: -top_k - 1 : -1]),
-                    )
+                    for side, indices in ends.items()
                 },
                 "scores": _distribution(scores),
                 "diagnostics": dict(DIAGNOSTICS),
             }
         )
     self_influence = losses * draw.gamma(4.0, 2.0, len(train))  # [N]
-    metrics = {
+    config = {**CONFIG, "top_k": top_k, "seed": seed}
+    metrics = _metrics(len(train), len(queries), label_names, warnings)
+    return SyntheticRun(config, metrics, lines, _ranking(train, self_influence, losses))
+
+
+def _query(query: Example, place: int, classes: int, right: float) -> dict[str, Any]:
+    wrong = place % 5 == 4 and classes > 1
+    probability = {"prediction": right, "target": (1 - right) / 2 if wrong else right}
+    loss = -math.log(probability["target"])
+    return {
+        "index": place,
+        "id": query.id,
+        "display": query.display,
+        "loss": loss,
+        "measurement": loss,
+        "prediction": (query.target + wrong) % max(classes, 1),
+        "probability": probability,
+        "target": query.target,
+    }
+
+
+def _metrics(
+    training: int, queries: int, label_names: Sequence[str], warnings: Sequence[str]
+) -> dict[str, Any]:
+    return {
         "complete": True,
         "command": "interpret",
         "interpreter": "ekfac",
-        "queries": len(queries),
-        "training_examples": len(train),
+        "queries": queries,
+        "training_examples": training,
         "damping": DIAGNOSTICS["damping"],
         "parameters": {"covered": 2778, "share": 1.0},
         "training_reduction": "mean",
@@ -178,7 +187,12 @@ def synthetic_run(
         "self_influence": {"computed": True, "ranked_by": "self-influence"},
         "stages": [_stage("fitting the interpreter", 0.07), _stage("interpreting", 0.15)],
     }
-    ranking = [
+
+
+def _ranking(
+    train: Sequence[Example], self_influence: np.ndarray, losses: np.ndarray
+) -> list[dict[str, Any]]:
+    return [
         {
             "rank": rank,
             "index": int(i),
@@ -190,8 +204,6 @@ def synthetic_run(
         }
         for rank, i in enumerate(np.argsort(-self_influence, kind="stable"))
     ]
-    config = {**CONFIG, "top_k": top_k, "seed": seed}
-    return SyntheticRun(config, metrics, lines, ranking)
 
 
 def _stage(name: str, seconds: float) -> dict[str, Any]:
@@ -229,16 +241,10 @@ def _influence(
 
 
 def _distribution(scores: np.ndarray) -> dict[str, Any]:
-    signs: dict[str, Counter[str]] = {"positive": Counter(), "negative": Counter()}
-    for score in scores[scores != 0].tolist():
-        half_octave = math.floor(2 * math.log2(abs(score)))
-        signs["positive" if score > 0 else "negative"][str(half_octave)] += 1
-    return {
-        "count": len(scores),
-        "mean": float(scores.mean()),
-        "standard_deviation": float(scores.std()),
-        "histogram": {**{sign: dict(bins) for sign, bins in signs.items()}, "zero": 0},
-    }
+    distribution = ScoreDistribution(1)
+    distribution.add(torch.from_numpy(scores)[None])
+    (found,) = distribution.to_json()
+    return found
 
 
 def image_run(

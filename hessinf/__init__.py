@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hessinf.gradients import Gradients
     from hessinf.interpreters import ByField, ById, InfluenceInterpreter, InterpreterError
     from hessinf.interpreters.query_factors import InfluenceFactors
+    from hessinf.interpreters.token_influence import TokenInfluence
     from hessinf.models import (
         Measurement,
         Model,
@@ -71,6 +72,7 @@ _WHERE = {
     "Optimizer": "hessinf.training",
     "Query": "hessinf.scores",
     "Registrable": "hessinf.registry",
+    "TokenInfluence": "hessinf.interpreters.token_influence",
     "Trainer": "hessinf.training",
     "TrainingRecord": "hessinf.training",
     "as_damping": "hessinf.curvature",
@@ -111,6 +113,7 @@ __all__ = [
     "Optimizer",
     "Query",
     "Registrable",
+    "TokenInfluence",
     "Trainer",
     "TrainingRecord",
     "as_damping",

@@ -16,6 +16,7 @@ from hessinf.commands import analyze_run, evaluate_run
 from hessinf.commands.run_config import CheckedConfig, checked_config
 from hessinf.registry import Config
 from hessinf.runtime.files import write_json_atomically
+from hessinf.runtime.run_files import ANALYSIS, EVALUATION
 
 GROUND_TRUTH = "ground_truth"
 CPU = "cpu.json"
@@ -80,12 +81,12 @@ def _evaluate(run: Run, folder: Path, shared: Path) -> Path:
         # With more rivals than the last time it is another run.
         directory = folder / f"{DIRECTORY}-beside-{len(files)}"
     evaluate_run.evaluate(checked, directory, resume=True)
-    return directory / evaluate_run.RESULTS
+    return directory / EVALUATION
 
 
 def _analyze(config: dict[str, Any], directory: Path) -> Path:
     analyze_run.analyze(_checked(config), directory, resume=True)
-    return directory / analyze_run.NAME
+    return directory / ANALYSIS
 
 
 def _closed_forms(config: dict[str, Any], directory: Path) -> Path:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from markdown_text import verbatim
 from mkdocs.structure.files import File, Files
 
 from hessinf.commands.main import build_parser
@@ -43,7 +44,7 @@ def page() -> str:
         description, examples = _split(inspect.cleandoc(command.description or ""))
         parts += [f"## `hessinf {name}` {{ #{name} }}", description]
         if examples:
-            parts.append(f"```sh\\n{examples}\\n```".replace("\\n", "\n"))
+            parts.append(f"```sh\n{examples}\n```")
         actions = [action for action in command._actions if not common & set(action.option_strings)]
         parts += [term for action in actions for term in _option(action, name)]
     return "\n\n".join(parts) + "\n"
@@ -72,6 +73,6 @@ def _option(action: argparse.Action, prefix: str) -> Iterator[str]:
     shown = " ".join(part for part in (names, f"`{value}`" if value else "") if part)
     required = " <span>**required**</span>" if action.option_strings and action.required else ""
     anchor = action.option_strings[-1].lstrip("-") if action.option_strings else action.dest
-    text = re.sub(r"([\\*_\[\]<>|{}$#])", r"\\\1", (action.help or "").replace("%%", "%"))
+    text = verbatim((action.help or "").replace("%%", "%"))
     text = text[:1].upper() + text[1:]
     yield f"{shown}{required} {{ #{prefix}.{anchor} }}\n:   {text}."

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
+from markdown_text import verbatim
 from mkdocs.structure.files import File, Files
 
 from hessinf.commands.catalogues import all_catalogues
@@ -290,6 +291,6 @@ def markdown(text: str) -> str:
     text = re.sub(r":\w+:`~?([^`]+)`", lambda found: f"`{found[1].rpartition('.')[2]}`", text)
     pieces = re.split(r"(``.+?``|`[^`]+`)", text)
     return "".join(
-        f"`{piece.strip('`')}`" if place % 2 else re.sub(r"([\\*_\[\]<>|{}$#])", r"\\\1", piece)
+        f"`{piece.strip('`')}`" if place % 2 else verbatim(piece)
         for place, piece in enumerate(pieces)
     )

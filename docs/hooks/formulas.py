@@ -14,6 +14,9 @@ FORMULA = re.compile(
 )
 """What pymdownx.arithmatex makes of $...$ and of $$...$$."""
 
+UNKNOWN = re.compile(r">(\\[A-Za-z]+)<")
+"""What is left of a command that latex2mathml does not know: it would show as it is written."""
+
 
 def on_page_content(content: str, *, page: Any, **_: Any) -> str:
     """Replace every formula of a page.
@@ -29,8 +32,11 @@ def on_page_content(content: str, *, page: Any, **_: Any) -> str:
 def _mathml(tex: str, tag: str, page: Any) -> str:
     source = html.unescape(tex).strip()
     display = "block" if tag == "div" else "inline"
+    where = page.file.src_uri
     try:
-        return str(convert(source, display=display))
+        markup = str(convert(source, display=display))
     except Exception as error:  # latex2mathml has no common class for what it does not understand
-        where = page.file.src_uri
         raise PluginError(f"{where}: cannot read the formula {source!r}: {error!r}") from error
+    if found := UNKNOWN.search(markup):
+        raise PluginError(f"{where}: the formula {source!r} has the unknown command {found[1]}")
+    return markup

@@ -14,7 +14,15 @@ const reach = () =>
     box.setAttribute("role", "group");
     box.setAttribute("aria-label", `Table ${place + 1}`);
   });
+// So do formulas that are wider than the page, on a phone.
+const reachFormulas = () =>
+  article.querySelectorAll('math[display="block"]').forEach((formula) => {
+    if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+    else formula.removeAttribute("tabindex");
+  });
 if (article) {
   reach();
   new MutationObserver(reach).observe(article, { childList: true, subtree: true });
+  reachFormulas();
+  addEventListener("resize", reachFormulas);
 }

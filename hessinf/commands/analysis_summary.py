@@ -11,6 +11,7 @@ from hessinf.commands.stage_table import stage_table
 from hessinf.display.numbers import counted, estimate, number, setting
 from hessinf.display.terminal import PLAIN, WIDTH, Style, visible, wrapped
 from hessinf.display.text_table import aligned
+from hessinf.runtime.run_files import ANALYSIS
 
 NOTHING = "-"
 
@@ -30,7 +31,7 @@ def summarize_analysis(run: FinishedRun, *, style: Style = PLAIN, width: int = W
     str
         Several lines.
     """
-    analysis, metrics = run.json_of("analysis.json"), run.metrics
+    analysis, metrics = run.json_of(ANALYSIS), run.metrics
     title = (
         f"curvature of {counted(analysis['parameters'], 'parameter')} in "
         f"{counted(len(analysis['blocks']), 'block')}, {analysis['mode']}: {run.ending}"

@@ -15,6 +15,7 @@ from hessinf.commands.json_output import add_json_argument, print_json
 from hessinf.commands.subcommand import Subcommand
 from hessinf.display.terminal import Style, columns
 from hessinf.runtime.lazy_import import lazy_import
+from hessinf.runtime.run_files import ANALYSIS
 
 if TYPE_CHECKING:
     from hessinf.commands import analysis_summary, analyze_run
@@ -61,7 +62,7 @@ class Analyze(Subcommand):
                 checked, arguments.directory, force=arguments.force, resume=arguments.resume
             )
         if arguments.json:
-            print_json(finished.json_of("analysis.json"))
+            print_json(finished.json_of(ANALYSIS))
         else:
             style = Style.of(sys.stdout)
             print(analysis_summary.summarize_analysis(finished, style=style, width=columns()))

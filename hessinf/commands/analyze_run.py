@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,13 @@ from hessinf.interpreters import InfluenceInterpreter
 from hessinf.registry import ConfigError, Lazy, Problem
 from hessinf.registry.plan import as_json
 from hessinf.reporting.plots.analysis_plots import draw_analysis
+from hessinf.reporting.plots.figures import plots_available
 from hessinf.runtime.files import write_json_atomically
 from hessinf.runtime.finite_json import finite_json
+from hessinf.runtime.run_files import ANALYSIS, PLOTS
 
 COMMAND = "analyze"
-NAME = "analysis.json"
 PARTS = "analysis"
-PLOTS = "plots"
 
 LEFT_OUT = (
     "no plots were drawn, since matplotlib is not installed; pip install 'hessinf[plots]', and run "
@@ -82,7 +81,7 @@ def analyze(
             store = AnalysisStore(folder / PARTS)
             found = analysis.run(store, stages.stage)
             found = finite_json({"settings": as_json(settings), **found})
-            write_json_atomically(folder / NAME, found)
+            write_json_atomically(folder / ANALYSIS, found)
             if drawing:
                 with stages.stage("plots"):
                     names = [source.name for source in analysis.sources]
@@ -115,7 +114,7 @@ def wants_plots(settings: AnalysisConfig) -> bool:
     ConfigError
         When they are asked for, and matplotlib is not installed.
     """
-    installed = importlib.util.find_spec("matplotlib") is not None
+    installed = plots_available()
     if settings.plots is True and not installed:
         raise ConfigError(
             [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 
+from hessinf.commands.help_format import ProseHelp
+
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "explain predictions": ("interpret", "self-influence", "report"),
     "judge explanations": ("evaluate", "compare", "analyze"),
@@ -30,7 +32,7 @@ def ordered(names: Iterable[str]) -> list[str]:
     return [name for group in grouped(names).values() for name in group]
 
 
-class GroupedHelp(argparse.RawDescriptionHelpFormatter):
+class GroupedHelp(ProseHelp):
     """Shows commands under the titles of their groups."""
 
     def _format_action(self, action: argparse.Action) -> str:

@@ -31,10 +31,9 @@ from hessinf.evaluation.scores_file import read_scores
 from hessinf.registry.plan import as_json
 from hessinf.reporting.comparison_page import comparison_html
 from hessinf.runtime.files import write_json_atomically
+from hessinf.runtime.run_files import COMPARISON
 
 COMMAND = "compare"
-RESULTS = "comparison.json"
-PAGE = "comparison.html"
 
 FILE = "a file of scores"
 """Where a row comes from that no config's interpreter has made."""
@@ -49,7 +48,7 @@ class FinishedComparison(FinishedRun):
     @property
     def comparison(self) -> dict[str, Any]:
         """What ``comparison.json`` says."""
-        return self.json_of(RESULTS)
+        return self.json_of(COMPARISON)
 
     @property
     def costs(self) -> dict[str, Any]:
@@ -140,7 +139,7 @@ def compare(
             "agreement": compared,
             "evaluation": found,
         }
-        write_json_atomically(folder / RESULTS, result)
+        write_json_atomically(folder / COMPARISON, result)
         metrics = {"command": COMMAND, "rows": costs}
         write_metrics(folder, stages, metrics, complete=True)
         try_report(folder, with_plots=True)

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessinf.commands.compare_run import FinishedComparison
-from hessinf.commands.evaluation_table import describe, shown_problem, shown_warnings
+from hessinf.commands.evaluation_table import describe, shown_warnings
 from hessinf.commands.result_files import next_steps
 from hessinf.display.numbers import bytes_, counted, number, seconds
 from hessinf.display.terminal import PLAIN, WIDTH, Style, visible
 from hessinf.display.text_table import aligned, cells
+from hessinf.evaluation.result_rows import sizes_text
+from hessinf.reporting.comparison_costs import STAGES, sum_of
 
 
 def tables(finished: FinishedComparison, *, style: Style = PLAIN, width: int = WIDTH) -> str:
@@ -33,7 +35,7 @@ def tables(finished: FinishedComparison, *, style: Style = PLAIN, width: int = W
     blocks = [style.bold(title)]
     if comparison["evaluation"] is None:
         blocks += shown_warnings(comparison["warnings"], style, width)
-        blocks.append(shown_problem(comparison["queries"], comparison["training_examples"]))
+        blocks.append(sizes_text(comparison["queries"], comparison["training_examples"]))
     else:
         blocks.append(describe(comparison["evaluation"], style=style, width=width))
     blocks += [
@@ -78,8 +80,8 @@ def _costs(costs: Mapping[str, Any], style: Style, width: int) -> str:
     lines = [
         [
             visible(name),
-            *(seconds(cost[stage]["seconds"]) for stage in ("fit", "score")),
-            seconds(sum(cost[stage]["cpu_seconds"] for stage in ("fit", "score"))),
+            *(seconds(cost[stage]["seconds"]) for stage in STAGES),
+            seconds(sum_of(cost, "cpu_seconds")),
             bytes_(cost["peak_memory_bytes"]),
         ]
         for name, cost in costs.items()

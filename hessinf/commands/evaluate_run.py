@@ -35,9 +35,9 @@ from hessinf.evaluation.foreign_scores import checked_rows
 from hessinf.evaluation.result_tables import results_html
 from hessinf.evaluation.scores_file import read_scores
 from hessinf.runtime.files import write_json_atomically
+from hessinf.runtime.run_files import EVALUATION
 
 COMMAND = "evaluate"
-RESULTS = "evaluation.json"
 ATTRIBUTIONS = "attributions"
 
 
@@ -47,10 +47,10 @@ class FinishedEvaluation(FinishedRun):
     @property
     def results(self) -> Path:
         """The file with all results."""
-        return self.directory / RESULTS
+        return self.directory / EVALUATION
 
     def _repr_html_(self) -> str:
-        return results_html(self.json_of(RESULTS))
+        return results_html(self.json_of(EVALUATION))
 
 
 def evaluate(
@@ -71,7 +71,11 @@ def evaluate(
     settings = config.evaluation or EvaluationConfig()
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
-    if target.resuming and is_complete(target.path, COMMAND) and _readable(target.path / RESULTS):
+    if (
+        target.resuming
+        and is_complete(target.path, COMMAND)
+        and _readable(target.path / EVALUATION)
+    ):
         return FinishedEvaluation(target.path, was_complete=True)
     device = choose_device(config)
     stages = Stages()
@@ -115,7 +119,7 @@ def evaluate(
             folder=folder / ATTRIBUTIONS,
             stage=stages.stage,
         )
-        write_json_atomically(folder / RESULTS, found)
+        write_json_atomically(folder / EVALUATION, found)
         write_metrics(folder, stages, _metrics(found), complete=True)
     return FinishedEvaluation(target.path, was_complete=False)
 

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from hessinf.commands.evaluate_run import FinishedEvaluation
-from hessinf.display.numbers import counted, interval, number, percent, signed
+from hessinf.display.numbers import interval, number, percent, signed
 from hessinf.display.terminal import PLAIN, WIDTH, Style, visible, wrapped
 from hessinf.display.text_table import aligned
+from hessinf.evaluation.result_rows import (
+    MISSING,
+    better_words,
+    column_number,
+    filled_columns,
+    headline_comparisons,
+    sizes_text,
+)
 
 MOST_COMPARISONS = 10
 """So many differences of two rows are shown; of more, those of the best row."""
@@ -67,13 +75,6 @@ def shown_warnings(warnings: Sequence[str], style: Style, width: int) -> list[st
     return blocks
 
 
-def shown_problem(queries: int, training_examples: int) -> str:
-    """Say how many examples there are on both sides."""
-    return (
-        f"{counted(queries, 'query', 'queries')}, {counted(training_examples, 'training example')}"
-    )
-
-
 @dataclass(frozen=True)
 class _Shown:
     """How a stream shows texts and tables."""
@@ -86,7 +87,7 @@ class _Shown:
 
 
 def _problem(problem: Mapping[str, Any]) -> str:
-    lines = [shown_problem(problem["queries"]["examples"], problem["train"]["examples"])]
+    lines = [sizes_text(problem["queries"]["examples"], problem["train"]["examples"])]
     for place, model in enumerate(problem["models"]):
         name = "model" if len(problem["models"]) == 1 else f"model {place}"
         parts = [
@@ -105,10 +106,9 @@ def _problem(problem: Mapping[str, Any]) -> str:
 def _metric(name: str, metric: Mapping[str, Any], shown: _Shown) -> str:
     config = metric["config"]
     kind = config["type"] if isinstance(config, dict) else config  # a class without a name
-    better = "higher is better" if metric["higher_is_better"] else "lower is better"
     called = name if name == kind else f"{visible(name)}: {kind}"
-    lines = [f"{shown.style.bold(called)} ({better})"]
-    metric = {**metric, "columns": _filled_columns(metric)}
+    lines = [f"{shown.style.bold(called)} ({better_words(metric)})"]
+    metric = {**metric, "columns": filled_columns(metric)}
     rows = [_line(row, metric) for row in metric["rows"].items()]
     lines += aligned(_header(metric), rows, width=shown.width, split=True, style=shown.style)
     if metric["not_judged"]:
@@ -118,20 +118,9 @@ def _metric(name: str, metric: Mapping[str, Any], shown: _Shown) -> str:
     return "\n".join(lines)
 
 
-def _filled_columns(metric: Mapping[str, Any]) -> list[Any]:
-    """Return the further columns that a row has something in."""
-    rows = metric["rows"].values()
-    return [
-        [key, title]
-        for key, title in metric["columns"]
-        if any(summary.get(key) is not None for summary in rows)
-    ]
-
-
 def _comparisons(metric: Mapping[str, Any], stream: _Shown) -> list[str]:
     """Show comparisons at the headline alpha, where they have one; of many, those of the best."""
-    headline = metric["truth"].get("alpha")
-    shown = [one for one in metric["comparisons"] if one.get("alpha", headline) == headline]
+    shown = headline_comparisons(metric)
     if len(shown) > MOST_COMPARISONS:
         best = {one["better"] for one in shown} - {one["worse"] for one in shown}
         shown = [one for one in shown if one["better"] in best]
@@ -163,8 +152,8 @@ def _line(row: tuple[str, Mapping[str, Any]], metric: Mapping[str, Any]) -> list
     name, summary = row
     cells = [visible(name), number(summary.get("value"))]
     cells += [_interval(summary.get("interval"))] if _has_intervals(metric) else []
-    cells += [_cell(summary.get(key)) for key, _ in metric["columns"]]
-    return cells + ([number(summary.get("missing") or 0)] if _has_missing(metric) else [])
+    cells += [_cell(key, summary.get(key)) for key, _ in metric["columns"]]
+    return cells + ([number(summary.get(MISSING) or 0)] if _has_missing(metric) else [])
 
 
 def _has_intervals(metric: Mapping[str, Any]) -> bool:
@@ -172,14 +161,12 @@ def _has_intervals(metric: Mapping[str, Any]) -> bool:
 
 
 def _has_missing(metric: Mapping[str, Any]) -> bool:
-    """Whether something was not defined, and the metric has no column of its own that says so."""
-    if any(key == "missing" for key, _ in metric["columns"]):
-        return False
-    return any(summary.get("missing") for summary in metric["rows"].values())
+    """Whether something was not defined."""
+    return any(summary.get(MISSING) for summary in metric["rows"].values())
 
 
-def _cell(value: Any) -> str:
-    return _interval(value) if isinstance(value, list) else number(value)
+def _cell(key: str, value: Any) -> str:
+    return _interval(value) if isinstance(value, list) else column_number(key, value)
 
 
 def _interval(ends: Any) -> str:

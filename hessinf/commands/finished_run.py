@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hessinf.commands.run_directory import METRICS
+from hessinf.runtime.run_files import METRICS
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hessinf.commands.finished_run import FinishedRun
-from hessinf.commands.report_run import REPORT, try_report
+from hessinf.commands.report_run import try_report
 from hessinf.commands.run import (
     choose_device,
     fit_or_restore,
@@ -36,8 +36,9 @@ from hessinf.interpreters.listed_tokens import ListedTokens
 from hessinf.interpreters.query_scoring import ScoreSink, interpret_block
 from hessinf.runtime.json_lines import read_lines
 from hessinf.runtime.progress import bar
+from hessinf.runtime.run_files import INTERPRETATIONS, LOG, REPORT_PAGE, SHARDS
 from hessinf.scores import Interpretation
-from hessinf.scores.interpretation_store import PUBLISHED, SHARDS, InterpretationStore
+from hessinf.scores.interpretation_store import InterpretationStore
 from hessinf.scores.score_matrix import ScoreMatrix, require_zarr
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class FinishedInterpretations(FinishedRun):
     @property
     def interpretations(self) -> Path:
         """The file with a line for each query."""
-        return self.directory / PUBLISHED
+        return self.directory / INTERPRETATIONS
 
 
 def interpret(
@@ -79,7 +80,7 @@ def interpret(
     target = RunDirectory(directory, force=force, resume=resume)
     target.check_config(checked.resolved())
     if target.resuming and _is_finished(target.path):
-        no_page = config.report and not (target.path / REPORT).exists()
+        no_page = config.report and not (target.path / REPORT_PAGE).exists()
         if no_page or (target.path / SHARDS).exists():  # it was killed after its last result
             with target.open() as folder:
                 InterpretationStore(folder).remove_shards()
@@ -118,7 +119,7 @@ def interpret(
                 stage.examples = len(data.train)
         write_spectrum(folder, interpreter)
         metrics = {
-            **method_facts(COMMAND, interpreter, training, data.train, folder / "log.txt"),
+            **method_facts(COMMAND, interpreter, training, data.train, folder / LOG),
             **_metrics(len(data.test), store),
             "self_influence": own,
             **({} if token_facts is None else {"token_influence": token_facts}),
@@ -131,7 +132,7 @@ def interpret(
 
 
 def _is_finished(folder: Path) -> bool:
-    return is_complete(folder, COMMAND) and (folder / PUBLISHED).exists()
+    return is_complete(folder, COMMAND) and (folder / INTERPRETATIONS).exists()
 
 
 def _interpret_all(
@@ -206,7 +207,7 @@ def _blocks(count: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _metrics(queries: int, store: InterpretationStore) -> dict[str, Any]:
     """Sum up what the diagnostics of the queries say."""
-    diagnostics = [line["diagnostics"] for line in read_lines(store.folder / PUBLISHED)]
+    diagnostics = [line["diagnostics"] for line in read_lines(store.folder / INTERPRETATIONS)]
     residuals = sorted(
         float(row["relative_residual"]) for row in diagnostics if "relative_residual" in row
     )

@@ -26,6 +26,7 @@ import hessinf.commands  # noqa: F401 (registers the commands)
 from hessinf.commands import completers
 from hessinf.commands.command_groups import GroupedHelp, ordered
 from hessinf.commands.full_disk import NO_SPACE
+from hessinf.commands.help_format import ProseHelp
 from hessinf.commands.subcommand import Subcommand
 from hessinf.commands.unexpected_errors import unexpected
 from hessinf.display.terminal import Style
@@ -247,7 +248,7 @@ def build_parser(words: Sequence[str] = ()) -> _Parser:
             name,
             help=docstring.summary(target.__doc__).replace("%", "%%"),  # argparse formats it
             description=inspect.cleandoc(target.__doc__ or ""),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=ProseHelp,
             parents=[_quiet(_common_parser())],
             allow_abbrev=False,
         )

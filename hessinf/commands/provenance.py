@@ -145,7 +145,10 @@ def _checkpoint_sha256(path: str) -> str | None:
 def _surroundings(facts: dict[str, Any]) -> dict[str, Any]:
     """Return what results may depend on beside config and data."""
     packages = facts.get("packages") or {}
-    return {"hessinf": facts.get("hessinf"), **packages, "device": facts.get("device")}
+    device = facts.get("device")
+    if isinstance(device, str):
+        device = device.replace(", 1 threads", ", 1 thread")  # as earlier versions have it
+    return {"hessinf": facts.get("hessinf"), **packages, "device": device}
 
 
 def latest_command(facts: dict[str, Any]) -> str:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hessinf.commands.full_disk import NO_SPACE
 from hessinf.commands.result_files import CONTENTS, PAGES, result_files
-from hessinf.reporting.reported_run import (
-    COMPARISON,
-    METRICS,
-    PLOTS,
-    is_comparison,
-    read_object,
-    read_reported_run,
-)
+from hessinf.reporting.report_error import ReportError
+from hessinf.reporting.reported_run import is_comparison, read_object, read_reported_run
 from hessinf.runtime.files import write_atomically
 from hessinf.runtime.lazy_import import lazy_import
+from hessinf.runtime.run_files import COMPARISON, COMPARISON_PAGE, METRICS, PLOTS, REPORT_PAGE
 
 if TYPE_CHECKING:
     from hessinf.reporting import comparison_page, plots, report_page
+    from hessinf.reporting.plots import figures
 else:
     comparison_page = lazy_import("hessinf.reporting.comparison_page")
+    figures = lazy_import("hessinf.reporting.plots.figures")
     plots = lazy_import("hessinf.reporting.plots")
     report_page = lazy_import("hessinf.reporting.report_page")
 
 logger = logging.getLogger(__name__)
 
-REPORT = "report.html"
-COMPARISON_REPORT = "comparison.html"
 
-NO_MATPLOTLIB = "no plots: matplotlib is not installed (pip install hessinf[plots])"
+NO_MATPLOTLIB = "no plots: matplotlib is not installed (pip install 'hessinf[plots]')"
 
 
 @dataclass(frozen=True)
@@ -83,19 +79,25 @@ def write_report(folder: str | Path, *, with_plots: bool = False) -> WrittenRepo
     Raises
     ------
     ReportError
-        Where there is nothing to show.
+        Where there is nothing to show, or the page cannot be written.
     """
     folder = Path(folder)
     if is_comparison(folder):
         figures, left_out = _figures(folder, with_plots=with_plots)  # the page names them
-        page = folder / COMPARISON_REPORT
+        page = folder / COMPARISON_PAGE
         costs = read_object(folder / METRICS).get("rows") or {}
         found = read_object(folder / COMPARISON)
-        write_atomically(page, comparison_page.comparison_page(found, costs, files_beside(folder)))
+        text = comparison_page.comparison_page(found, costs, files_beside(folder))
+        with _naming(page):
+            write_atomically(page, text)
     else:
-        page = folder / REPORT
-        write_atomically(page, report_page.report_page(read_reported_run(folder)))
-        figures, left_out = _figures(folder, with_plots=with_plots)
+        page = folder / REPORT_PAGE
+        text = report_page.report_page(read_reported_run(folder))
+        try:
+            figures, left_out = _figures(folder, with_plots=with_plots)
+        finally:  # last: where the page is, figures have been written too, or could not be
+            with _naming(page):
+                write_atomically(page, text)
     return WrittenReport(page, figures, left_out)
 
 
@@ -103,12 +105,29 @@ def _figures(folder: Path, *, with_plots: bool) -> tuple[Sequence[Path], str]:
     """Write figures, where they are asked for and can be; else say why there are none."""
     if not with_plots:
         return (), ""
-    if importlib.util.find_spec("matplotlib") is None:
+    if not figures.plots_available():
         return (), NO_MATPLOTLIB
     try:
-        return plots.write_plots(folder), ""
+        with _naming(folder / PLOTS):
+            return plots.write_plots(folder), ""
+    except ImportError as error:  # as of a matplotlib that was built for another NumPy
+        return (), f"no plots: matplotlib cannot be imported ({error})"
     except plots.PlotError as error:
         return (), f"no plots: {error}"
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Say which file cannot be written, and what to do; a full disk is called so elsewhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise
+        raise ReportError(
+            f"cannot write {file}: {error.strerror}; a report is written into the directory of its "
+            "run: copy that to where you may write"
+        ) from error
 
 
 def try_report(folder: Path, *, with_plots: bool = False) -> None:

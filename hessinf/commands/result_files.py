@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hessinf.display.terminal import PLAIN, Style
+from hessinf.display.terminal import PLAIN, Style, wrapped
 from hessinf.display.text_table import aligned
+from hessinf.runtime import run_files
 
 PAGES = {
-    "report.html": "every query with its training examples, the suspects, plots",
-    "comparison.html": "agreement, quality and cost as tables and a plot",
+    run_files.REPORT_PAGE: "every query with its training examples, the suspects, plots",
+    run_files.COMPARISON_PAGE: "agreement, quality and cost as tables and a plot",
 }
 """What is opened in a browser."""
 
 CONTENTS = {
     **PAGES,
-    "interpretations.jsonl": "helpful and harmful training examples of each query",
-    "self_influence.jsonl": "all training examples, the most suspect first",
-    "evaluation.json": "all numbers of the evaluation",
-    "comparison.json": "all numbers of the comparison",
-    "analysis.json": "all numbers, of the whole curvature and of each block",
-    "plots": "figures, as SVG and PNG",
+    run_files.INTERPRETATIONS: "helpful and harmful training examples of each query",
+    run_files.SELF_INFLUENCE: "all training examples, the most suspect first",
+    run_files.EVALUATION: "all numbers of the evaluation",
+    run_files.COMPARISON: "all numbers of the comparison",
+    run_files.ANALYSIS: "all numbers, of the whole curvature and of each block",
+    run_files.PLOTS: "figures, as SVG and PNG",
     "scores.zarr": "all scores, [queries, training examples]",
-    "spectrum.json": "eigenvalues of the curvature",
+    run_files.SPECTRUM: "eigenvalues of the curvature",
     "analysis": "what numbers and plots come from",
     "attributions": "the scores of each row",
     "ground_truth": "what retraining has shown, for reuse",
-    "metrics.json": "seconds and memory by stage, damping, residuals",
-    "config.json": "the config with every default",
-    "provenance.json": "versions, seed, hashes of data and configs",
-    "log.txt": "what was done when, with all warnings",
+    run_files.METRICS: "seconds and memory by stage, damping, residuals",
+    run_files.CONFIG: "the config with every default",
+    run_files.PROVENANCE: "versions, seed, hashes of data and configs",
+    run_files.LOG: "what was done when, with all warnings",
     "model": "the trained model, for reuse",
     "factors": "what the interpreter has learnt, for reuse",
 }
@@ -53,12 +54,18 @@ def next_steps(directory: Path, style: Style = PLAIN, width: int | None = None) 
         Of the stream.
     """
     there = result_files(directory)
-    lines = [
-        f"open {style.bold(str(there[name]))} in a browser: {text}"
-        for name, text in PAGES.items()
-        if name in there
-    ]
-    if not lines and "interpretations.jsonl" in there:
+    lines = []
+    for name, text in PAGES.items():
+        if name in there:
+            lines += _opening(str(there[name]), text, style, width)
+    if not lines and run_files.INTERPRETATIONS in there:
         lines = [f"hessinf report {directory} makes a page of these results, for a browser"]
     rows = [[name, CONTENTS[name]] for name in there]
     return [*lines, f"results in {directory}:", *aligned(["", ""], rows, left=(0, 1), width=width)]
+
+
+def _opening(page: str, text: str, style: Style, width: int | None) -> list[str]:
+    """Say which page to open; its path stays whole, for people to copy."""
+    start, rest = f"open {page} ", f"in a browser: {text}"
+    lines = [start + rest] if width is None else wrapped(rest, width, start, "  ")
+    return [f"open {style.bold(page)}{lines[0].removeprefix(f'open {page}')}", *lines[1:]]

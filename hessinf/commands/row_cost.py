@@ -23,7 +23,6 @@ from typing import Any
 from hessinf.commands.evaluation_setup import build_problem, methods
 from hessinf.commands.run import choose_device, read_data
 from hessinf.commands.run_config import load_checked_config
-from hessinf.commands.run_directory import CONFIG
 from hessinf.commands.unexpected_errors import unexpected
 from hessinf.errors import HessinfError
 from hessinf.evaluation.errors import EvaluationError
@@ -33,6 +32,7 @@ from hessinf.evaluation.row_folder import row_folder
 from hessinf.registry import import_plugins, imported_plugins
 from hessinf.runtime.files import write_json_atomically
 from hessinf.runtime.peak_memory import peak_memory
+from hessinf.runtime.run_files import CONFIG
 
 ATTRIBUTIONS = "attributions"
 COST = "cost.json"

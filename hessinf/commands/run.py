@@ -16,8 +16,6 @@ from hessinf.commands.full_disk import reporting_full_disk
 from hessinf.commands.provenance import continued, latest_command, note_model, provenance
 from hessinf.commands.run_config import CheckedConfig, RunConfig
 from hessinf.commands.run_directory import (
-    CONFIG,
-    METRICS,
     RunDirectory,
     is_complete,
     read_provenance,
@@ -40,6 +38,7 @@ from hessinf.models import (
 from hessinf.registry import ConfigError, Problem
 from hessinf.runtime.files import write_json_atomically
 from hessinf.runtime.finite_json import finite_json
+from hessinf.runtime.run_files import CONFIG, LOG, METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -375,7 +374,7 @@ def run_directory(
         write_provenance(folder, facts)
         if not (folder / CONFIG).exists():
             write_json_atomically(folder / CONFIG, checked.resolved())
-        with log_to(folder / "log.txt"):
+        with log_to(folder / LOG):
             what = "resumed" if directory.resuming else "started"
             version = facts["hessinf"] or "(not installed)"
             logger.info("%s with hessinf %s: %s", what, version, latest_command(facts))

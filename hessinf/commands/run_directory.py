@@ -22,12 +22,8 @@ from hessinf.runtime.files import (
     write_json_atomically,
 )
 from hessinf.runtime.json_differences import differing_places
+from hessinf.runtime.run_files import CONFIG, METRICS, PROVENANCE
 
-PROVENANCE = "provenance.json"
-"""Written first: a directory that has it is a run of hessinf's."""
-
-CONFIG = "config.json"
-METRICS = "metrics.json"
 LOCK = ".lock"
 REPLACEMENT_SUFFIX = ".new"
 

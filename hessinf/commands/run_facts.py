@@ -16,10 +16,9 @@ from hessinf.interpreters import InfluenceInterpreter
 from hessinf.interpreters.diagnostics import applied_damping, gradient_routes
 from hessinf.runtime.files import write_json_atomically
 from hessinf.runtime.finite_json import finite_json
+from hessinf.runtime.run_files import SPECTRUM
 
 logger = logging.getLogger(__name__)
-
-SPECTRUM = "spectrum.json"
 
 
 def method_facts(

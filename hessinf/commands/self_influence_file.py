@@ -9,8 +9,7 @@ import numpy as np
 from hessinf.data import Dataset
 from hessinf.runtime.files import write_atomically
 from hessinf.runtime.json_lines import json_line
-
-NAME = "self_influence.jsonl"
+from hessinf.runtime.run_files import SELF_INFLUENCE
 
 
 def write_ranking(
@@ -47,5 +46,5 @@ def write_ranking(
                 }
             )
         )
-    write_atomically(folder / NAME, "".join(lines))
-    return folder / NAME
+    write_atomically(folder / SELF_INFLUENCE, "".join(lines))
+    return folder / SELF_INFLUENCE

@@ -18,6 +18,7 @@ from hessinf.commands.run_config import CheckedConfig
 from hessinf.commands.run_directory import RunDirectory, is_complete
 from hessinf.commands.run_facts import method_facts, write_self_influence, write_spectrum
 from hessinf.commands.stages import Stages
+from hessinf.runtime.run_files import LOG
 
 COMMAND = "self-influence"
 
@@ -55,8 +56,8 @@ def self_influence(
             with stages.stage("self-influence", len(data.train)):
                 found = write_self_influence(folder, interpreter, True)
             write_spectrum(folder, interpreter)
-            metrics = method_facts(
-                COMMAND, interpreter, training, data.train, folder / "log.txt"
-            ) | {"self_influence": found}
+            metrics = method_facts(COMMAND, interpreter, training, data.train, folder / LOG) | {
+                "self_influence": found
+            }
             write_metrics(folder, stages, metrics, complete=True)
     return FinishedRun(target.path, was_complete)

@@ -8,7 +8,6 @@ from typing import Any
 from hessinf.commands.finished_run import FinishedRun
 from hessinf.commands.json_output import run_document
 from hessinf.commands.result_files import next_steps
-from hessinf.commands.self_influence_file import NAME
 from hessinf.commands.stage_table import stage_table
 from hessinf.commands.summary import LONGEST_LABEL, LONGEST_TEXT
 from hessinf.display.example_text import excerpt, label_text
@@ -16,6 +15,7 @@ from hessinf.display.numbers import counted, number
 from hessinf.display.terminal import PLAIN, WIDTH, Style, visible
 from hessinf.display.text_table import aligned, shortened
 from hessinf.runtime.json_lines import read_lines
+from hessinf.runtime.run_files import SELF_INFLUENCE
 
 SHOWN = 10
 
@@ -54,7 +54,7 @@ def document(run: FinishedRun) -> dict[str, Any]:
 
 
 def _first(run: FinishedRun) -> list[dict[str, Any]]:
-    return list(islice(read_lines(run.directory / NAME), SHOWN))
+    return list(islice(read_lines(run.directory / SELF_INFLUENCE), SHOWN))
 
 
 def _row(line: dict[str, Any]) -> list[str]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hessinf.commands.interpret_run import FinishedInterpretations
 from hessinf.commands.json_output import run_document
 from hessinf.commands.result_files import next_steps
 from hessinf.commands.stage_table import stage_table
-from hessinf.display.example_text import excerpt, label_text, prediction_text, target_text
+from hessinf.display.example_text import (
+    class_names,
+    excerpt,
+    label_text,
+    prediction_text,
+    target_text,
+)
 from hessinf.display.numbers import counted, number, signed
 from hessinf.display.terminal import PLAIN, WIDTH, Style, visible, wrapped
 from hessinf.display.text_table import aligned, shortened
 from hessinf.reporting.trust_statements import Statement, trust_statements
 from hessinf.runtime.json_lines import read_lines
+from hessinf.runtime.run_files import SPECTRUM
 
 SHOWN = 3
 """Helpful and harmful examples of the first query."""
@@ -77,7 +84,7 @@ def _first(run: FinishedInterpretations) -> dict[str, Any] | None:
 def _statements(
     run: FinishedInterpretations, metrics: Mapping[str, Any], first: Mapping[str, Any] | None
 ) -> list[Statement]:
-    spectrum = run.json_of("spectrum.json") if run.has("spectrum.json") else None
+    spectrum = run.json_of(SPECTRUM) if run.has(SPECTRUM) else None
     statements = trust_statements(
         metrics, None if first is None else first["diagnostics"], spectrum=spectrum
     )
@@ -130,10 +137,4 @@ def _class_names(line: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[in
     """Name the classes; runs of before tell names by examples of them only."""
     if metrics.get("label_names"):
         return dict(enumerate(metrics["label_names"]))
-    return dict(_names_of_examples(line))
-
-
-def _names_of_examples(line: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    for example in (*line["helpful"], *line["harmful"], line["query"]):
-        if isinstance(example["target"], int) and "label" in example["display"]:
-            yield example["target"], str(example["display"]["label"])
+    return class_names([*line["helpful"], *line["harmful"], line["query"]])

@@ -9,7 +9,7 @@ from hessinf.display.html_table import Cell, html_table
 from hessinf.display.html_text import Html, escaped, joined
 from hessinf.display.notebook import notebook_html
 from hessinf.display.numbers import counted
-from hessinf.display.pixels import image_of, value_range
+from hessinf.display.pixels import range_of_displays
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +32,7 @@ def dataset_html(first: Sequence[Instance], title: str, count: int) -> Html:
     count
         How many examples there are.
     """
-    images = [image_of(example.display.get("image")) for example in first]
-    there = [image for image in images if image is not None]
-    shown = value_range(there) if there else None
+    shown = range_of_displays(example.display for example in first)
     rows: list[list[str | Cell]] = [
         [example.id, Cell(example_html(example.display, shown=shown, columns=8, side=48), "text")]
         for example in first

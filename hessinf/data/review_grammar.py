@@ -57,8 +57,9 @@ LIKED = {"love": "loved", "enjoy": "enjoyed", "like": "liked"}
 
 DISLIKED = {"hate": "hated", "dislike": "disliked", "regret": "regretted"}
 
-NEGATIONS = ("not", "hardly", "didn't")
-"""What turns the word after it round."""
+NOT_SO, NOT_DONE = ("not", "hardly"), "didn't"
+NEGATIONS = (*NOT_SO, NOT_DONE)
+"""What turns the word after it round: an adjective, or a verb."""
 
 DEGREES = ("", "", "really ", "quite ", "simply ")
 
@@ -151,10 +152,10 @@ def _clause(random: Random, aspect: str, sign: int) -> str:
     good = (sign > 0) != negated
     if random.random() < 0.3:
         verb, past = random.choice(list((LIKED if good else DISLIKED).items()))
-        return f"I didn't {verb} the {aspect}" if negated else f"I {past} the {aspect}"
+        return f"I {NOT_DONE} {verb} the {aspect}" if negated else f"I {past} the {aspect}"
     word = random.choice(GOOD if good else BAD)
-    negation = random.choice(("not ", "hardly ")) if negated else random.choice(DEGREES)
-    return f"the {aspect} was {negation}{word}"
+    before = f"{random.choice(NOT_SO)} " if negated else random.choice(DEGREES)
+    return f"the {aspect} was {before}{word}"
 
 
 def _visit(random: Random, visit: str) -> str:

@@ -88,7 +88,7 @@ class TableEncoding:
         dict
             ``[N]`` a column, float64 or int64.
         """
-        hint = "; correct it, or list the column in `categorical`"
+        hint = "; correct it, list the column in `categorical`, or leave it out of `inputs`"
         columns = {}
         for name in self.inputs:
             if name in self.categories:

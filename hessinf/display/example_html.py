@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hessinf.display.example_text import are_texts
 from hessinf.display.html_text import Html, escaped, joined, with_minus
 from hessinf.display.numbers import counted, number, signed
 from hessinf.display.pixels import ValueRange, pixels_of, reduced
@@ -76,7 +77,7 @@ def example_html(
     if "image" in display:
         parts.append(_image(display["image"], shown, side, largest))
     tokens: Any = display.get("tokens")
-    if _is_texts(tokens):
+    if are_texts(tokens):
         parts.append(_tokens(display.get("text"), tokens, token_influence, characters))
     elif "text" in display:
         parts.append(_block(_cut(_text(display["text"]), characters)))
@@ -91,7 +92,7 @@ def example_html(
 def _others(display: Mapping[str, Any], tokens: Any, labeled: bool) -> dict[str, Any]:
     """Collect what is shown as facts."""
     found = {key: value for key, value in display.items() if key not in KNOWN and key not in LABELS}
-    if tokens is not None and not _is_texts(tokens):
+    if tokens is not None and not are_texts(tokens):
         found["tokens"] = tokens
     if not labeled:
         return found
@@ -225,7 +226,3 @@ def _text(value: Any) -> str:
     if isinstance(value, int | float):
         return with_minus(number(value))
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _is_texts(tokens: Any) -> bool:
-    return isinstance(tokens, list | tuple) and all(isinstance(token, str) for token in tokens)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hessinf.display.numbers import number, percent
+from hessinf.display.numbers import measured, number, percent
 from hessinf.display.terminal import visible
 
 SAME = 1e-4
@@ -68,23 +68,39 @@ def prediction_text(query: Mapping[str, Any], names: Mapping[int, str]) -> str:
     return text if probability is None else f"{text} ({percent(probability)})"
 
 
+def class_names(examples: Iterable[Mapping[str, Any]]) -> dict[int, str]:
+    """Name the classes by number, as far as examples do that have a class and a label.
+
+    Parameters
+    ----------
+    examples
+        Each with "target" and "display".
+    """
+    return {
+        example["target"]: str(example["display"]["label"])
+        for example in examples
+        if isinstance(example["target"], int) and "label" in example["display"]
+    }
+
+
 def value_text(value: Any) -> str:
-    """Write a label or a value: classes as they are, numbers as numbers are written."""
+    """Write a label or a value: classes as they are, numbers as measured ones are written."""
     if isinstance(value, list):
         if len(value) == 1:
             return value_text(value[0])
         more = ", …" if len(value) > MOST_NUMBERS else ""
         return f"[{', '.join(map(value_text, value[:MOST_NUMBERS]))}{more}]"
-    return number(value) if isinstance(value, float) else visible(str(value))
+    return measured(value) if isinstance(value, float) else visible(str(value))
 
 
 def excerpt(display: Mapping[str, Any]) -> str:
     """Return an example's text as one line; empty where it has none."""
     text = display.get("text")
-    if text is None and _are_texts(display.get("tokens")):
+    if text is None and are_texts(display.get("tokens")):
         text = " ".join(display["tokens"])
     return " ".join(visible(text).split()) if isinstance(text, str) else ""
 
 
-def _are_texts(tokens: Any) -> bool:
-    return isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)
+def are_texts(tokens: Any) -> bool:
+    """Say whether ``display["tokens"]``, which may be anything, is a list of texts."""
+    return isinstance(tokens, list | tuple) and all(isinstance(token, str) for token in tokens)

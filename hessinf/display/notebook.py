@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hessinf.display.html_text import Html, escaped
+from hessinf.display.shades import NEGATIVE, POSITIVE
 
 STYLE = """\
 .hessinf { overflow-x: auto; line-height: 1.4; }
@@ -15,18 +16,18 @@ STYLE = """\
 .hessinf th[scope=row], .hessinf thead th:first-child, .hessinf td.text,
 .hessinf th.text { text-align: left; }
 .hessinf tr.baseline { opacity: .75; }
-.hessinf td.agree { background: color-mix(in srgb, rgb(0, 114, 178) calc(var(--share) / 2),
+.hessinf td.agree { background: color-mix(in srgb, rgb(POSITIVE) calc(var(--share) / 2),
   transparent); }
-.hessinf td.disagree { background: color-mix(in srgb, rgb(213, 94, 0) calc(var(--share) / 2),
+.hessinf td.disagree { background: color-mix(in srgb, rgb(NEGATIVE) calc(var(--share) / 2),
   transparent); }
 .hessinf p, .hessinf h2, .hessinf h4 { margin: .25em 0; max-width: 50em; }
 .hessinf h2, .hessinf h4 { font-size: 1.1em; }
 .hessinf .quiet { opacity: .75; }
 .hessinf .sides { display: flex; flex-wrap: wrap; gap: 0 2em; align-items: flex-start; }
 .hessinf .bar { display: inline-block; height: .7em; vertical-align: baseline; }
-.hessinf .positive { background: rgb(0, 114, 178); }
-.hessinf .negative { background: rgb(213, 94, 0); }
-"""
+.hessinf .positive { background: rgb(POSITIVE); }
+.hessinf .negative { background: rgb(NEGATIVE); }
+""".replace("POSITIVE", POSITIVE).replace("NEGATIVE", NEGATIVE)
 """Grey lines and two colors that are seen on white and on black; everything else is inherited."""
 
 

@@ -31,6 +31,9 @@ LARGEST_PLAIN = 5
 MOST_DECIMALS = 6
 """Decimals of an estimate."""
 
+MOST_WHOLE = 1e9
+"""Whole numbers below are written with every digit."""
+
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -68,6 +71,15 @@ def number(value: Any) -> str:
         return f"{found:,.{max(digits - 1 - power, 0)}f}"
     mantissa, _, exponent = f"{found:.2e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def measured(value: float) -> str:
+    """Write a number that was measured, or given as a target: as :func:`number`, whole ones whole.
+
+    A class is 1, not 1.000, also where files have it as a floating number.
+    """
+    whole = abs(value) < MOST_WHOLE and value == int(value)
+    return number(int(value) if whole else value)
 
 
 def signed(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hessinf.runtime.lazy_import import lazy_import
@@ -97,6 +97,19 @@ def value_range(images: Iterable[np.ndarray]) -> ValueRange:
     if low >= -1 and high <= 1:
         return -1.0, 1.0
     return (low, high) if low < high else (low - 1, low + 1)
+
+
+def range_of_displays(displays: Iterable[Mapping[str, Any]]) -> ValueRange | None:
+    """Say which values are black and white, by the images of some examples; None without any.
+
+    Parameters
+    ----------
+    displays
+        ``Instance.display`` of each.
+    """
+    found = (image_of(display.get("image")) for display in displays)
+    images = [image for image in found if image is not None]
+    return value_range(images) if images else None
 
 
 def pixels_of(image: Any, shown: ValueRange | None = None) -> np.ndarray | None:

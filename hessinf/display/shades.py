@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 POSITIVE, NEGATIVE = "0, 114, 178", "213, 94, 0"
-"""Blue and orange, as red, green, blue: told apart by the colour-blind (Okabe and Ito, 2008)."""
+"""Blue and orange, as red, green, blue: told apart by the color-blind (Okabe and Ito, 2008)."""
 
 MOST = 0.5
 """How much of the color is laid over the background at most, be that light or dark."""

@@ -44,7 +44,7 @@ def aligned(
         their middle. None for as many as needed.
     split
         Whether a table that is still too wide becomes several, one below the other, each with the
-        first column.
+        first column. Names of up to a quarter of a line are not cut then.
     style
         Of the stream.
     indent, gap
@@ -65,7 +65,8 @@ def aligned(
     room = None if width is None else width - cells(indent)
     parts = [list(range(len(widths)))]
     if room is not None:
-        widths = _narrowed(widths, named, room, cells(gap))
+        kept = max(room // 4, NARROWEST) if split else NARROWEST
+        widths = _narrowed(widths, named, room, cells(gap), kept)
         if split:
             parts = _parts(widths, room, cells(gap))
     shown = []
@@ -108,8 +109,10 @@ def _title_lines(header: Sequence[str]) -> list[list[str]]:
     return [list(line) for line in zip(*padded_ones, strict=True)]
 
 
-def _narrowed(widths: Sequence[int], named: Collection[int], width: int, gap: int) -> list[int]:
-    """Take cells from the widest columns of names until a line fits.
+def _narrowed(
+    widths: Sequence[int], named: Collection[int], width: int, gap: int, kept: int
+) -> list[int]:
+    """Take cells from the widest columns of names, which keep some, until a line fits.
 
     Where it cannot fit, names stay whole: a table in parts, or a line that the terminal breaks, can
     still be read.
@@ -118,7 +121,7 @@ def _narrowed(widths: Sequence[int], named: Collection[int], width: int, gap: in
     taken = sum(widths) + gap * (sum(map(bool, widths)) - 1)
     while taken > width:
         widest = max(named, key=lambda column: (narrowed[column], -column), default=None)
-        if widest is None or narrowed[widest] <= NARROWEST:
+        if widest is None or narrowed[widest] <= kept:
             return list(widths)
         narrowed[widest] -= 1
         taken -= 1

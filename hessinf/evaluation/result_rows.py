@@ -6,11 +6,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from hessinf.display.numbers import counted, number, setting
+
 Row = tuple[str, Mapping[str, Any]]
 """A row's name, and what a metric says of it."""
 
 MISSING = "missing"
 """The column of what was not defined; it is shown last."""
+
+CHOSEN = ("damping",)
+"""Columns of what was chosen, not measured: their numbers have no zeros at the end."""
 
 
 def ranked_rows(metric: Mapping[str, Any]) -> list[Row]:
@@ -46,6 +51,19 @@ def filled_columns(metric: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def column_number(key: str, value: Any) -> str:
+    """Write a number of one of the further columns.
+
+    Parameters
+    ----------
+    key
+        Of the column.
+    value
+        The number.
+    """
+    return setting(value) if key in CHOSEN else number(value)
+
+
 def headline_comparisons(metric: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return differences of two rows: at the headline alpha, where there are several.
 
@@ -56,6 +74,18 @@ def headline_comparisons(metric: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     headline = metric["truth"].get("alpha")
     return [one for one in metric["comparisons"] if one.get("alpha", headline) == headline]
+
+
+def better_words(metric: Mapping[str, Any]) -> str:
+    """Say which direction is good."""
+    return "higher is better" if metric["higher_is_better"] else "lower is better"
+
+
+def sizes_text(queries: int, training_examples: int) -> str:
+    """Say how many examples there are on both sides."""
+    return (
+        f"{counted(queries, 'query', 'queries')}, {counted(training_examples, 'training example')}"
+    )
 
 
 def number_of(value: Any) -> float | None:

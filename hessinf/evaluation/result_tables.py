@@ -12,10 +12,13 @@ from hessinf.display.notebook import notebook_html
 from hessinf.display.numbers import interval, number, signed
 from hessinf.evaluation.result_rows import (
     MISSING,
+    better_words,
+    column_number,
     filled_columns,
     headline_comparisons,
     interval_of,
     ranked_rows,
+    sizes_text,
 )
 
 BASELINE = "baseline"
@@ -45,7 +48,7 @@ def metric_table(metric: Mapping[str, Any], *, baselines: Collection[str] = ()) 
             row,
             shown_value(summary.get("value")),
             shown_interval(summary),
-            *(_cell(summary.get(key)) for key, _ in columns),
+            *(_cell(key, summary.get(key)) for key, _ in columns),
             *([number(summary.get(MISSING) or 0)] if missing else []),
         ]
         for row, summary in rows
@@ -76,11 +79,6 @@ def difference_table(metric: Mapping[str, Any]) -> Html:
     return html_table(("better", "than", "by", "95 % interval"), body)
 
 
-def better_words(metric: Mapping[str, Any]) -> str:
-    """Say which direction is good."""
-    return "higher is better" if metric["higher_is_better"] else "lower is better"
-
-
 def results_html(results: Mapping[str, Any], *, also: Sequence[str] = ()) -> Html:
     """Show results in a notebook: warnings, then the tables of each metric.
 
@@ -92,12 +90,8 @@ def results_html(results: Mapping[str, Any], *, also: Sequence[str] = ()) -> Htm
         What follows, as :class:`~hessinf.display.html_text.Html`.
     """
     problem = results["problem"]
-    parts = [
-        Html(
-            f"<p>{number(problem['queries']['examples'])} queries, "
-            f"{number(problem['train']['examples'])} training examples</p>"
-        )
-    ]
+    sizes = sizes_text(problem["queries"]["examples"], problem["train"]["examples"])
+    parts = [Html(f"<p>{sizes}</p>")]
     parts += [Html(f"<p>Warning: {escaped(warning)}</p>") for warning in results["warnings"]]
     for name, metric in results["metrics"].items():
         parts.append(Html(f"<h4>{escaped(name)} ({better_words(metric)})</h4>"))
@@ -120,7 +114,7 @@ def shown_interval(summary: Mapping[str, Any]) -> str:
     return "" if found is None else with_minus(interval(*found))
 
 
-def _cell(value: Any) -> str:
+def _cell(key: str, value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    return with_minus(number(value))
+    return with_minus(column_number(key, value))

@@ -15,6 +15,7 @@ import numpy as np
 from hessinf.evaluation.errors import EvaluationError
 from hessinf.evaluation.evaluation_config import ScoresFile
 from hessinf.evaluation.score_checks import checked
+from hessinf.runtime.run_files import METRICS, PROVENANCE
 
 MATRIX = "scores.zarr"
 
@@ -131,7 +132,7 @@ def _of_npy(path: Path) -> np.ndarray:
 
 def _of_run(folder: Path) -> tuple[np.ndarray, dict[str, str]]:
     """Read the matrix of a run, and what it was computed from."""
-    provenance = _json(folder / "provenance.json")
+    provenance = _json(folder / PROVENANCE)
     if not (folder / MATRIX).exists() or not provenance:
         raise EvaluationError(
             f'"{folder}" is no run with all scores (it has no {MATRIX}); make one: hessinf '
@@ -141,7 +142,7 @@ def _of_run(folder: Path) -> tuple[np.ndarray, dict[str, str]]:
         raise EvaluationError(
             f'reading {folder / MATRIX} needs the package zarr: pip install "hessinf[zarr]"'
         )
-    if _json(folder / "metrics.json").get("complete") is not True:
+    if _json(folder / METRICS).get("complete") is not True:
         raise EvaluationError(
             f"the run in {folder} is not finished, so that scores are missing; go on with it (-r)"
         )

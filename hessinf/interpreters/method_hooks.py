@@ -306,12 +306,6 @@ def own_scorer(method: Any) -> bool:
     return overrides(type(method), "scorer") and is_last(method, "scorer", *RULES)
 
 
-def own_self_score(method: Any) -> bool:
-    """Whether a method's :meth:`MethodHooks.self_score` goes with its other hooks."""
-    own = is_last(method, "self_score", "scorer", *RULES)
-    return own and overrides(type(method), "self_score")
-
-
 def is_last(method: Any, hook: str, *others: str) -> bool:
     """Whether no class derived from the one that defines a hook says anew what it goes with.
 
@@ -337,25 +331,6 @@ def scorer_of(method: Any, query_gradients: Gradients) -> Callable[[Gradients], 
         found: Callable[[Gradients], torch.Tensor] = method.scorer(query_gradients)
         return found
     return MethodHooks.scorer(method, query_gradients)
-
-
-def self_scores_of(method: Any, gradients: Gradients) -> torch.Tensor:
-    """Score B training examples for themselves; see :meth:`MethodHooks.self_score`.
-
-    Raises
-    ------
-    InterpreterError
-        When the method returns something else than ``[B]``.
-    """
-    if not own_self_score(method):
-        return MethodHooks.self_score(method, gradients)
-    found: torch.Tensor = method.self_score(gradients)
-    if found.shape != (gradients.count,):
-        raise InterpreterError(
-            f"{type(method).__name__}.self_score() returned shape {list(found.shape)}, expected "
-            f"[{gradients.count}]: one number an example"
-        )
-    return found
 
 
 def takes_factors(method: Any) -> bool:

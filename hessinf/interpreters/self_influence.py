@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
+from hessinf.gradients import Gradients
 from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.fitted_method import FittedMethod
-from hessinf.interpreters.method_hooks import self_scores_of, takes_factors
+from hessinf.interpreters.method_hooks import (
+    RULES,
+    MethodHooks,
+    is_last,
+    overrides,
+    takes_factors,
+)
 from hessinf.interpreters.query_scoring import as_array
 from hessinf.interpreters.score_stream import evaluating, weighted_sum
 
@@ -33,6 +42,25 @@ def _own(interpreter: FittedMethod) -> torch.Tensor:
     factored = takes_factors(interpreter)
     for gradients, _ in interpreter.train_pass("self-influence", factored=factored):
         interpreter.reports = {}
-        values = self_scores_of(interpreter, gradients)  # [B]
+        values = _scores_of(interpreter, gradients)  # [B]
         found.append(values.to(interpreter.model.dtype))
     return torch.cat(found)  # [N]
+
+
+def _scores_of(method: Any, gradients: Gradients) -> torch.Tensor:
+    """Score B training examples for themselves as the method's hooks say: ``[B]``."""
+    if not own_self_score(method):
+        return MethodHooks.self_score(method, gradients)
+    found: torch.Tensor = method.self_score(gradients)
+    if found.shape != (gradients.count,):
+        raise InterpreterError(
+            f"{type(method).__name__}.self_score() returned shape {list(found.shape)}, expected "
+            f"[{gradients.count}]: one number an example"
+        )
+    return found
+
+
+def own_self_score(method: Any) -> bool:
+    """Whether a method's ``self_score`` goes with its other hooks."""
+    own = is_last(method, "self_score", "scorer", *RULES)
+    return own and overrides(type(method), "self_score")

@@ -26,6 +26,7 @@ from hessinf.interpreters.checkpoints import parts
 from hessinf.interpreters.errors import InterpreterError
 from hessinf.interpreters.fitted_method import FittedMethod
 from hessinf.interpreters.inner_products import require_inner_products
+from hessinf.interpreters.input_gradients import as_dict
 from hessinf.interpreters.query_scoring import as_array
 from hessinf.interpreters.score_stream import block_factors, evaluating, query_blocks
 from hessinf.runtime.progress import bar
@@ -112,7 +113,7 @@ class TokenSplitter:
 
     def length_of(self, instance: Instance) -> int:
         """Count the positions of an example."""
-        return len(_entries(instance.inputs)[self.sequence[0]])
+        return len(as_dict(instance.inputs)[self.sequence[0]])
 
     def split(
         self, factors: Sequence[Gradients], lists: Sequence[Iterable[int]]
@@ -198,13 +199,9 @@ class TokenSplitter:
             )
 
 
-def _entries(inputs: torch.Tensor | dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return inputs if isinstance(inputs, dict) else {"": inputs}
-
-
 def _sequence(train: Dataset) -> tuple[str, ...]:
     """Name the inputs with something for each token; first the tokens themselves."""
-    found = _entries(train.instances[0].inputs)
+    found = as_dict(train.instances[0].inputs)
     tokens = [name for name, value in found.items() if _holds_tokens(value)]
     if not tokens:
         kinds = ", ".join(
@@ -217,7 +214,7 @@ def _sequence(train: Dataset) -> tuple[str, ...]:
     first = tokens[0]
     others = [name for name, value in found.items() if name not in tokens and value.ndim]
     for instance in train.instances:
-        lengths = {name: len(x) for name, x in _entries(instance.inputs).items() if x.ndim}
+        lengths = {name: len(x) for name, x in as_dict(instance.inputs).items() if x.ndim}
         for name in tokens:
             if lengths[name] != lengths[first]:
                 raise InterpreterError(

@@ -10,10 +10,9 @@ from hessinf.display.html_table import Cell, html_table
 from hessinf.display.html_text import Html, escaped, joined, with_minus
 from hessinf.display.notebook import notebook_html
 from hessinf.display.numbers import counted, number
-from hessinf.evaluation.result_rows import ranked_rows
+from hessinf.evaluation.result_rows import better_words, ranked_rows
 from hessinf.evaluation.result_tables import (
     DIFFERENCES,
-    better_words,
     difference_table,
     metric_table,
     shown_interval,
@@ -21,6 +20,7 @@ from hessinf.evaluation.result_tables import (
 )
 from hessinf.reporting.comparison_costs import (
     KINDS,
+    STAGES,
     cost_of,
     cost_points,
     metrics_of,
@@ -28,9 +28,10 @@ from hessinf.reporting.comparison_costs import (
     sum_of,
 )
 from hessinf.reporting.page_head import page_head
-from hessinf.reporting.page_style import comparison_script, style_sheet
+from hessinf.reporting.page_style import comparison_script, comparison_style_sheet
 from hessinf.reporting.pareto_plot import pareto_plot
 from hessinf.reporting.short_names import short_name
+from hessinf.reporting.spoken_config import spoken
 
 COLUMN_NAME, ROW_NAME = 16, 32
 """Characters of a name above a column of a matrix, and beside a row."""
@@ -69,7 +70,7 @@ def comparison_page(
     )
     script = comparison_script()
     return (
-        f"{page_head(title, style_sheet(), [script])}\n<body>{body}</main>"
+        f"{page_head(title, comparison_style_sheet(), [script])}\n<body>{body}</main>"
         f"<script>{script}</script></body></html>\n"
     )
 
@@ -91,7 +92,7 @@ def _facts(title: str, comparison: Mapping[str, Any]) -> Html:
         f'<header><h1>{escaped(title)}</h1><div class="tools"></div></header>\n<main>'
         f'<p class="quiet">{counted(comparison["queries"], "query", "queries")} against '
         f"{counted(comparison['training_examples'], 'training example')}, measurement "
-        f"{escaped(_spoken(comparison['measurement']))}, seed {comparison['seed']}.</p>\n"
+        f"{escaped(spoken(comparison['measurement']))}, seed {comparison['seed']}.</p>\n"
         f"{''.join(warnings)}"
     )
 
@@ -149,7 +150,7 @@ def _metric(name: str, metric: Mapping[str, Any], own: set[str], costs: Mapping[
                 higher_is_better=metric["higher_is_better"],
             )
             caption = FRONT.format(cheaper=CHEAPER[kind])
-            parts += [_quiet(caption), _scrolled(Html(plot), f"{name} beside {described.axis}")]
+            parts += [_quiet(caption), _scrolled(plot, f"{name} beside {described.axis}")]
     differences = difference_table(metric)
     if differences:
         parts += [_quiet(DIFFERENCES), _scrolled(differences, f"Differences in {name}")]
@@ -209,7 +210,7 @@ def _costs(rows: Sequence[Mapping[str, Any]], costs: Mapping[str, Any]) -> Html:
     body = [
         [
             row["name"],
-            *(number(float(cost[stage]["seconds"])) for stage in ("fit", "score")),
+            *(number(float(cost[stage]["seconds"])) for stage in STAGES),
             number(sum_of(cost, "cpu_seconds")),
             number(cost_of(cost, "memory")),
         ]
@@ -264,12 +265,3 @@ def _paragraph(text: str) -> Html:
 
 def _quiet(text: str) -> Html:
     return Html(f'<p class="quiet">{escaped(text)}</p>\n')
-
-
-def _spoken(specification: Any) -> str:
-    """Name a registered object, with its arguments where it has any."""
-    if not isinstance(specification, dict):
-        return str(specification)
-    arguments = {key: value for key, value in specification.items() if key != "type"}
-    name = str(specification.get("type"))
-    return f"{name} {json.dumps(arguments)}" if arguments else name

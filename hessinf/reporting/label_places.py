@@ -57,6 +57,11 @@ class LabelPlace:
     box: Box
     far: bool
 
+    def nearest(self, x: float, y: float) -> tuple[float, float]:
+        """Return where on its edge, or in it, a line from a point ends."""
+        box = self.box
+        return min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
+
 
 def along(points: Sequence[tuple[float, float]], step: float) -> list[Box]:
     """Cover a line through points with small boxes, ``step`` apart."""

@@ -11,10 +11,11 @@ from hessinf.reporting.how_sure import ScoreSpread, how_sure, score_spread
 from hessinf.reporting.page_displays import MOST_TOKENS, DisplayStore, shortened
 from hessinf.reporting.page_examples import CHUNK as TRAIN_CHUNK
 from hessinf.reporting.page_examples import LONGEST_NAME, ExampleStore, Ranked
+from hessinf.reporting.page_groups import shown_groups
 from hessinf.reporting.page_images import CHUNK as IMAGE_CHUNK
 from hessinf.reporting.page_images import ImageStore
 from hessinf.reporting.page_segments import compressed, json_bytes, size_in_page
-from hessinf.reporting.page_values import rounded, shown_target
+from hessinf.reporting.page_values import as_class, is_class, is_wrong, rounded, shown_target
 from hessinf.reporting.reported_run import ReportedRun
 from hessinf.reporting.score_counts import ScoreCounts
 from hessinf.reporting.trust_statements import query_statements
@@ -127,6 +128,7 @@ class _Pages:
         self.diagnostics: Mapping[str, Any] = {}
         self._queries: list[dict[str, Any]] = []
         self._numbers: list[int] = []  # of the displays
+        self._wrong_ones: list[bool | None] = []
         self._names: dict[int, str] = {}  # of classes
         self._has = {"loss_changes": False, "refined": False, "tokens": False}
         self._columns: dict[str, list[Any]] = {
@@ -158,8 +160,10 @@ class _Pages:
                 },
                 "scores": scores,
                 "trust": query_statements(diagnostics),
+                **({"groups": groups} if (groups := shown_groups(line.get("groups"))) else {}),
             }
         )
+        self._wrong_ones.append(is_wrong(query["target"], query["prediction"]))
         probability = query.get("probability") or {}
         for name, value in (
             ("id", shortened(query["id"], LONGEST_NAME)),
@@ -201,21 +205,20 @@ class _Pages:
     def _name(self, example: Mapping[str, Any]) -> None:
         """Learn the name of a class from an example that has one."""
         target, label = example["target"], example["display"].get("label")
-        if _is_class(target) and isinstance(label, str) and target not in self._names:
+        if is_class(target) and isinstance(label, str) and target not in self._names:
             self._names[target] = shortened(label, LONGEST_NAME)
 
     @property
     def _classes(self) -> bool:
         """Whether every query has a class, and so has its prediction."""
-        columns = (self._columns["target"], self._columns["prediction"])
-        return bool(self._queries) and all(_is_class(one) for column in columns for one in column)
+        predictions = self._columns["prediction"]
+        return self._wrong is not None and all(map(is_class, predictions))
 
     @property
     def _wrong(self) -> list[int] | None:
-        if not self._classes:
+        if not self._wrong_ones or None in self._wrong_ones:
             return None
-        pairs = zip(self._columns["target"], self._columns["prediction"], strict=True)
-        return [int(target != prediction) for target, prediction in pairs]
+        return [int(bool(wrong)) for wrong in self._wrong_ones]
 
     @property
     def right(self) -> int | None:
@@ -235,6 +238,9 @@ class _Pages:
     def index(self, run: ReportedRun, *, ranked: bool) -> dict[str, Any]:
         """Return what the segment "index" says, but for the images."""
         train = self.examples.columns()
+        if self._classes:
+            for column in (self._columns, train):
+                column["target"] = [as_class(target) for target in column["target"]]
         longest = min(SEARCHED_OF_ONE, SEARCHED // max(len(self._queries), 1))
         queries = {
             name: column if name not in OPTIONAL or any(one is not None for one in column) else None
@@ -262,7 +268,7 @@ class _Pages:
         if recorded:
             return [shortened(str(name), LONGEST_NAME) for name in recorded]
         classes = [*self._columns["target"], *self._columns["prediction"], *targets]
-        if not classes or not all(map(_is_class, classes)):
+        if not classes or not all(map(is_class, classes)):
             return None
         if min(classes) < 0 or max(classes) >= MOST_CLASSES:
             return None
@@ -285,7 +291,6 @@ def _facts(run: ReportedRun, classes: bool, queries: int) -> dict[str, Any]:
         "classification": classes,
         "training_examples": run.metrics.get("training_examples"),
         "queries": queries,
-        "target_unit": None,
     }
 
 
@@ -296,10 +301,6 @@ def _ranking(run: ReportedRun, train: Mapping[str, Any], *, ranked: bool) -> dic
     if ranked:
         by = "loss" if train["self_influence"] is None else "self-influence"
     return {"suspects_ranked_by": by, "suspects_reason": found.get("reason")}
-
-
-def _is_class(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _rough(value: Any) -> float | None:

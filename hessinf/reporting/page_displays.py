@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hessinf.display.example_text import are_texts
+from hessinf.display.numbers import counted
 from hessinf.reporting.page_images import ImageStore
 from hessinf.runtime.finite_json import finite_json
 
@@ -88,7 +90,7 @@ class DisplayStore:
                 others["image"] = number
             elif key == "text" and isinstance(value, str):
                 text = value
-            elif key == "tokens" and _is_texts(value):
+            elif key == "tokens" and are_texts(value):
                 tokens = value
             else:
                 others[str(key)] = shortened(value)
@@ -137,11 +139,7 @@ def shortened(value: Any, longest: int = LONGEST_FACT) -> Any:
 
 def _more(count: int, what: str) -> str:
     """Mark what was left out; nothing where all of it is there."""
-    return "" if count <= 0 else f" … ({count:,} more {what}{'' if count == 1 else 's'})"
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return "" if count <= 0 else f" … ({counted(count, f'more {what}')})"
 
 
 def _texts_in(value: Any) -> list[str]:

@@ -66,6 +66,7 @@ REPORT_SCRIPTS = (
     "example.js",
     "score_bar.js",
     "distribution.js",
+    "groups.js",
     "virtual_list.js",
     "query_list.js",
     "query_view.js",
@@ -79,7 +80,7 @@ REPORT_SCRIPTS = (
 """In this order: what comes later uses what came before, and the last starts all."""
 
 
-def style_sheet() -> str:
+def comparison_style_sheet() -> str:
     """Return the style sheet of a comparison: the colors of the reader's theme, then the rules."""
     return _colors() + _joined(COMPARISON_STYLES)
 

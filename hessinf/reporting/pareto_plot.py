@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
-from hessinf.display.html_text import escaped
+from hessinf.display.html_text import Html, escaped, with_minus
+from hessinf.display.numbers import number
 from hessinf.reporting.label_places import Box, LabelPlace, along, label_places
 from hessinf.reporting.short_names import short_name
-from hessinf.reporting.svg_axes import Frame, linear, logarithmic
+from hessinf.reporting.svg_axes import Frame, drawing, linear, logarithmic
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 60, 40, 30, 50
@@ -75,7 +75,7 @@ def pareto_plot(
     quality: str,
     unit: str = "s",
     higher_is_better: bool = True,
-) -> str:
+) -> Html:
     """Draw points, their intervals, and the front: cost to the right, in powers of ten.
 
     Parameters
@@ -91,7 +91,7 @@ def pareto_plot(
 
     Returns
     -------
-    str
+    Html
         An ``<svg>`` element that takes its colors from the page.
     """
     costs = [point.cost for point in points]
@@ -104,15 +104,9 @@ def pareto_plot(
         y=quality,
     )
     front = pareto_front(points, higher_is_better=higher_is_better)
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(quality)} beside '
-        f'{escaped(cost)}">',
-        *frame.grid(),
-    ]
+    parts = frame.grid()
     if len(front) > 1:
-        path = " ".join(
-            f"{frame.across(one.cost):.1f},{frame.down(one.quality):.1f}" for one in front
-        )
+        path = frame.path((one.cost, one.quality) for one in front)
         parts.append(f'<polyline class="front" points="{path}"/>')
     for point in points:
         if point.interval:
@@ -122,18 +116,19 @@ def pareto_plot(
                 f'<line class="interval" x1="{x}" x2="{x}" y1="{ends[0]}" y2="{ends[1]}"/>'
             )
     places = _places(points, front, frame)
-    for point, place in zip(points, places, strict=True):
-        parts.append(_lead(point, place, frame) if place.far else "")
-    for point, place in zip(points, places, strict=True):
+    pairs = list(zip(points, places, strict=True))
+    parts += [_lead(point, place, frame) for point, place in pairs if place.far]
+    for point, place in pairs:
         best = " best" if point in front else ""
         parts.append(
             f'<circle class="point{best}" cx="{frame.across(point.cost):.1f}" '
             f'cy="{frame.down(point.quality):.1f}" r="{RADIUS}"><title>{escaped(point.name)}: '
-            f"{point.quality:.3f}, {point.cost:.3g} {escape(unit)}</title></circle>"
+            f"{with_minus(number(point.quality))}, {number(point.cost)} {escaped(unit)}</title>"
+            "</circle>"
             f'<text x="{place.box.left:.1f}" y="{(place.box.top + place.box.bottom) / 2:.1f}" '
             f'dy=".35em">{escaped(short_name(point.name))}</text>'
         )
-    return "\n".join([*filter(None, parts), "</svg>"])
+    return drawing(WIDTH, HEIGHT, f"{quality} beside {cost}", parts)
 
 
 def _places(points: Sequence[Point], front: Sequence[Point], frame: Frame) -> list[LabelPlace]:
@@ -159,6 +154,5 @@ def _places(points: Sequence[Point], front: Sequence[Point], frame: Frame) -> li
 def _lead(point: Point, place: LabelPlace, frame: Frame) -> str:
     """Draw a line from a point to its name, which stands further away."""
     x, y = frame.across(point.cost), frame.down(point.quality)
-    end_x = min(max(x, place.box.left), place.box.right)
-    end_y = min(max(y, place.box.top), place.box.bottom)
+    end_x, end_y = place.nearest(x, y)
     return f'<line class="lead" x1="{x:.1f}" y1="{y:.1f}" x2="{end_x:.1f}" y2="{end_y:.1f}"/>'

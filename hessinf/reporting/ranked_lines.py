@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hessinf.reporting.report_error import ReportError
+
 WHOLE = 200
 """Lines of the ranking that are read whole: the suspects that a report shows."""
+
+REQUIRED = {"index", "id", "display", "target", "self_influence", "loss"}
+"""Keys of a line."""
 
 NUMBER = rb"-?[\d.]+(?:[eE][-+]?\d+)?"
 
@@ -38,11 +43,26 @@ def ranked_lines(file: Path) -> Iterator[dict[str, Any]]:
     dict
         A line each; from :data:`WHOLE` on with "index", "self_influence" and "loss" alone where
         that saves reading the display.
+
+    Raises
+    ------
+    ReportError
+        Where a line is broken.
     """
     with open(file, "rb") as lines:
         for place, line in enumerate(lines):
             short = None if place < WHOLE else _numbers(line)
-            yield json.loads(line) if short is None else short
+            yield _whole(line, file, place + 1) if short is None else short
+
+
+def _whole(line: bytes, file: Path, number: int) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ReportError(f"cannot read {file}, line {number}: {error}") from error
+    if not (isinstance(found, dict) and found.keys() >= REQUIRED):
+        raise ReportError(f"{file}, line {number}: this is no example of a ranking")
+    return found
 
 
 def _numbers(line: bytes) -> dict[str, Any] | None:

@@ -10,15 +10,14 @@ from typing import Any
 from hessinf.display.html_text import escaped
 from hessinf.display.numbers import counted, number
 from hessinf.reporting.score_counts import ScoreCounts
-from hessinf.reporting.svg_axes import Frame, Scale, logarithmic, written
+from hessinf.reporting.short_names import short_name
+from hessinf.reporting.spectrum_blocks import ROUNDING, block_label
+from hessinf.reporting.svg_axes import Frame, Scale, drawing, logarithmic, written
 
 WIDTH, HEIGHT = 440, 290
 """About as many pixels as a figure of the page has: letters keep their size."""
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 30, 50
-
-SHOWN_BINS = 48
-"""Bins of magnitudes to each side, the largest: seven powers of ten."""
 
 GAP = 18.0
 """Between the two sides, where what is smaller is shown."""
@@ -38,8 +37,8 @@ POINTS = 300
 RANKING_FLOOR = 1e-8
 """What is a smaller share of the largest is nothing: it would squeeze all others."""
 
-SPECTRUM_FLOOR = 1e-12
-"""Eigenvalues of a smaller share of the largest are rounding."""
+LEGEND_NAME = 16
+"""Characters of a name beside its line."""
 
 DASHES = ("", "7 4", "2 3", "9 3 2 3", "1 5", "12 4")
 """Of the lines of blocks: told apart without colors."""
@@ -53,11 +52,9 @@ def score_plot(counts: ScoreCounts) -> str | None:
     counts
         Over all queries.
     """
-    places = [place for bins in counts.bins.values() for place in bins]
-    if not places:
+    if not any(counts.bins.values()):
         return None
-    last = max(places)
-    first = max(min(places), last - SHOWN_BINS + 1)
+    first, last = counts.ends()
     small = counts.zeros + sum(
         count for bins in counts.bins.values() for place, count in bins.items() if place < first
     )
@@ -149,11 +146,11 @@ def spectrum_plot(spectrum: Mapping[str, Any]) -> str | None:
         pairs = zip(block["ranks"], block["eigenvalues"], strict=True)
         above = [(rank, value) for rank, value in pairs if _positive(value)]
         if above:
-            curves.append((f"block {block['name']}", block.get("damping"), above))
+            curves.append((block_label(block["name"]), block.get("damping"), above))
     if not curves:
         return None
     heights = [value for _, _, above in curves for _, value in above]
-    floor = max(heights) * SPECTRUM_FLOOR
+    floor = max(heights) * ROUNDING
     dampings = [damping for _, damping, _ in curves if _positive(damping)]
     frame = Frame(
         logarithmic(1, max(above[-1][0] for _, _, above in curves), LEFT, WIDTH - RIGHT),
@@ -223,10 +220,9 @@ def _bar(frame: Frame, ends: Sequence[float], count: int, kind: str, title: str)
 
 
 def _line(frame: Frame, points: Iterable[tuple[float, float]], dashes: str, title: str = "") -> str:
-    path = " ".join(f"{frame.across(x):.1f},{frame.down(y):.1f}" for x, y in points)
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     named = f"<title>{escaped(title)}</title>" if title else ""
-    return f'<polyline class="curve" points="{path}"{dashed}>{named}</polyline>'
+    return f'<polyline class="curve" points="{frame.path(points)}"{dashed}>{named}</polyline>'
 
 
 def _legend(names: Sequence[str]) -> list[str]:
@@ -235,23 +231,16 @@ def _legend(names: Sequence[str]) -> list[str]:
     for place, name in enumerate(names):
         y = TOP + 14 + 17 * place
         dashes = f' stroke-dasharray="{DASHES[place]}"' if DASHES[place] else ""
-        shown = name if len(name) <= 16 else f"{name[:15]}…"
         parts.append(
             f'<line class="curve" x1="{WIDTH - RIGHT - 160}" x2="{WIDTH - RIGHT - 128}" y1="{y}" '
             f'y2="{y}"{dashes}/><text x="{WIDTH - RIGHT - 120}" y="{y}" dy=".35em">'
-            f"{escaped(shown)}</text>"
+            f"{escaped(short_name(name, LEGEND_NAME))}</text>"
         )
     return parts
 
 
 def _plot(what: str, parts: Sequence[str]) -> str:
-    return "\n".join(
-        [
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escaped(what)}">',
-            *parts,
-            "</svg>",
-        ]
-    )
+    return drawing(WIDTH, HEIGHT, what, parts)
 
 
 def _spread_out(count: int) -> list[int]:

@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hessinf.errors import HessinfError
 from hessinf.reporting.image_texts import parsed
 from hessinf.reporting.ranked_lines import ranked_lines
-
-METRICS = "metrics.json"
-CONFIG = "config.json"
-PROVENANCE = "provenance.json"
-INTERPRETATIONS = "interpretations.jsonl"
-SELF_INFLUENCE = "self_influence.jsonl"
-SPECTRUM = "spectrum.json"
-COMPARISON = "comparison.json"
-LOG = "log.txt"
-SHARDS = "shards"
-PLOTS = "plots"
+from hessinf.reporting.report_error import NoRunError, ReportError
+from hessinf.runtime.run_files import (
+    COMPARISON,
+    CONFIG,
+    INTERPRETATIONS,
+    LOG,
+    METRICS,
+    PROVENANCE,
+    SELF_INFLUENCE,
+    SHARDS,
+    SPECTRUM,
+)
 
 WARNING_LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} WARNING [\w.]+: (?P<text>.*)")
 """A warning in the log of a run."""
@@ -32,10 +32,6 @@ REQUIRED = {"query", "helpful", "harmful"}
 
 FROM_HERE = ("interpret", "self-influence")
 """Commands whose runs a report shows."""
-
-
-class ReportError(HessinfError):
-    """A directory has nothing that a report could show."""
 
 
 @dataclass(frozen=True)
@@ -102,31 +98,35 @@ def read_reported_run(directory: str | Path) -> ReportedRun:
 
     Raises
     ------
+    NoRunError
+        Where there is no run.
     ReportError
-        Where there is no run, or one that has nothing to show.
+        Where it has nothing to show, or a file of it cannot be read.
     """
     folder = Path(directory)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
-        raise ReportError(f"{folder} {what}, expected the directory of a run (its -s)")
+        raise NoRunError(f"{folder} {what}, expected the directory of a run (its -s)")
     provenance = read_object(folder / PROVENANCE)
     if "hessinf" not in provenance:
-        raise ReportError(
+        raise NoRunError(
             f"{folder} is no run of hessinf's (it has no {PROVENANCE}); give the directory that "
             "was -s of hessinf interpret"
         )
     metrics = read_object(folder / METRICS)
     ranked = folder / SELF_INFLUENCE
-    lines = _interpretations(folder, finished=metrics.get("complete") is True)
+    finished = metrics.get("complete") is True
+    lines = _interpretations(folder, finished=finished)
     if not lines and not ranked.exists():
         raise ReportError(_nothing(folder, metrics))
+    explained = finished and metrics.get("command") == FROM_HERE[0]
     return ReportedRun(
-        interpretations=JsonLines(lines),
+        interpretations=JsonLines(lines, metrics.get("queries") if explained else None, folder),
         metrics=metrics,
         config=read_object(folder / CONFIG),
         provenance=provenance,
         self_influence=ranked_lines(ranked) if ranked.exists() else None,
-        spectrum=read_object(folder / SPECTRUM) or None,
+        spectrum=_spectrum(folder / SPECTRUM),
         warnings=_warnings(folder, metrics),
     )
 
@@ -138,6 +138,22 @@ def _interpretations(folder: Path, *, finished: bool) -> list[Path]:
         return shards
     published = folder / INTERPRETATIONS
     return [published] if published.exists() and published.stat().st_size else []
+
+
+def _spectrum(file: Path) -> dict[str, Any] | None:
+    found = read_object(file)
+    blocks = found.get("blocks", [])
+    if not (isinstance(blocks, list) and all(map(_is_block, blocks))):
+        raise ReportError(f"{file} holds no spectrum")
+    return found or None
+
+
+def _is_block(block: Any) -> bool:
+    return (
+        isinstance(block, dict)
+        and {"name", "count"} <= block.keys()
+        and all(isinstance(block.get(name), list) for name in ("ranks", "eigenvalues"))
+    )
 
 
 def _nothing(folder: Path, metrics: Mapping[str, Any]) -> str:
@@ -187,19 +203,48 @@ def read_object(file: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class JsonLines:
-    """The interpretations in files, a line each; read anew each time one goes through them."""
+    """The interpretations in files, a line each; read anew each time one goes through them.
+
+    Parameters
+    ----------
+    files
+        In their order.
+    expected
+        How many there must be; None where nobody knows.
+    folder
+        The run's.
+    """
 
     files: Sequence[Path]
+    expected: int | None
+    folder: Path
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         """Read line by line."""
+        count = 0
         for file in self.files:
             with open(file, "rb") as lines:
                 for number, line in enumerate(lines, 1):
                     found = parsed_line(line, file, number)
-                    if not found.keys() >= REQUIRED:
+                    if not _is_interpretation(found):
                         raise ReportError(f"{file}, line {number}: this is no interpretation")
                     yield found
+                    count += 1
+        if self.expected is not None and count != self.expected:
+            raise ReportError(
+                f"{self.folder / INTERPRETATIONS} has {count:,} of the {self.expected:,} "
+                f"interpretations that {METRICS} counts; was it cut off? Copy the run again, or "
+                "make it again (hessinf interpret -f)"
+            )
+
+
+def _is_interpretation(line: Mapping[str, Any]) -> bool:
+    return (
+        line.keys() >= REQUIRED
+        and isinstance(line["query"], dict)
+        and all(isinstance(line[side], list) for side in ("helpful", "harmful"))
+        and all(isinstance(one, dict) for one in (*line["helpful"], *line["harmful"]))
+    )
 
 
 def parsed_line(line: bytes, file: Path, number: int) -> dict[str, Any]:

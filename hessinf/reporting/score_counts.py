@@ -7,6 +7,9 @@ from typing import Any
 
 SIGNS = ("negative", "positive")
 
+MOST_BINS = 48
+"""Bins below the largest magnitude, seven powers of ten; what is smaller is counted in words."""
+
 
 class ScoreCounts:
     """Scores counted in bins: bin b holds magnitudes in ``[2^(b/2), 2^((b+1)/2))``."""
@@ -33,6 +36,15 @@ class ScoreCounts:
         for sign, bins in self.bins.items():
             for place, count in histogram.get(sign, {}).items():
                 bins[int(place)] = bins.get(int(place), 0) + count
+
+    def ends(self) -> tuple[int, int]:
+        """Return the first and the last bin that are shown, on both sides alike.
+
+        There is a score that is not 0.
+        """
+        places = [place for bins in self.bins.values() for place in bins]
+        last = max(places)
+        return max(min(places), last - MOST_BINS + 1), last
 
     @property
     def total(self) -> int:

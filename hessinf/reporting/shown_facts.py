@@ -9,11 +9,9 @@ from typing import Any
 
 from hessinf.display.numbers import bytes_, counted, number, percent, seconds, setting
 from hessinf.reporting.reported_run import ReportedRun
+from hessinf.reporting.spoken_config import spoken
 
 Fact = tuple[str, str]
-
-LEFT_OUT = ("type", "batch_size", "query_batch_size", "memory_limit", "dtype", "ignore_index")
-"""Arguments of objects that change no result, or hardly; false, null and empty ones say nothing."""
 
 
 def shown_facts(
@@ -46,7 +44,7 @@ def shown_facts(
 def _data(run: ReportedRun, queries: int, right: int | None) -> Iterator[Fact]:
     reader = run.config.get("dataset_reader")
     if reader is not None:
-        yield "Data", _spoken(reader)
+        yield "Data", spoken(reader)
     train = run.metrics.get("training_examples")
     if train is not None:
         path = run.config.get("train_data_path")
@@ -69,12 +67,12 @@ def _data(run: ReportedRun, queries: int, right: int | None) -> Iterator[Fact]:
 def _model(run: ReportedRun, losses: Sequence[float]) -> Iterator[Fact]:
     model, objective = run.config.get("model"), run.config.get("objective")
     if model is not None:
-        yield "Model", _spoken(model)
+        yield "Model", spoken(model)
     parameters = run.metrics.get("parameters")
     if parameters:
         yield "Parameters covered", f"{parameters['covered']:,} ({percent(parameters['share'])})"
     if objective is not None:
-        yield "Training loss of an example", _spoken(objective)
+        yield "Training loss of an example", spoken(objective)
     record = run.metrics.get("training") or {}
     if "epochs" in record:
         optimizer = (record.get("optimizer") or {}).get("type")
@@ -102,10 +100,10 @@ def _is_minus_log_probability(objective: Any) -> bool:
 def _method(run: ReportedRun) -> Iterator[Fact]:
     interpreter = run.config.get("interpreter")
     if interpreter is not None or run.interpreter:
-        yield "Method", _spoken(interpreter or run.interpreter)
+        yield "Method", spoken(interpreter or run.interpreter)
     measurement = run.config.get("measurement")
     if measurement is not None:
-        yield "What is explained", _spoken(measurement)
+        yield "What is explained", spoken(measurement)
     reduction = run.metrics.get("training_reduction")
     if reduction is not None:
         yield "Losses of examples are added up as", str(reduction)
@@ -139,31 +137,6 @@ def _work(run: ReportedRun) -> Iterator[Fact]:
     ]
     if versions:
         yield "Made with", ", ".join(versions)
-
-
-def _spoken(specification: Any) -> str:
-    """Name a registered object, with the arguments that say something."""
-    if not isinstance(specification, Mapping):
-        return str(specification)
-    arguments = _arguments(specification)
-    name = str(specification.get("type", ""))
-    return f"{name} ({arguments})" if arguments else name
-
-
-def _arguments(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{key} {_value(value)}"
-        for key, value in arguments.items()
-        if key not in LEFT_OUT and value is not False and value not in (None, [], {})
-    )
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _spoken(value) if "type" in value else _arguments(value)
-    if isinstance(value, list):
-        return ", ".join(map(_value, value))
-    return setting(value)
 
 
 def _moment(text: str) -> str:

@@ -6,11 +6,11 @@ Colors come from the page's style sheet: lines of the class ``grid``, texts of t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Protocol
 
-from hessinf.display.html_text import with_minus
+from hessinf.display.html_text import Html, escaped, with_minus
 
 TICKS = 5
 
@@ -108,6 +108,10 @@ class Frame:
     x: str
     y: str
 
+    def path(self, points: Iterable[tuple[float, float]]) -> str:
+        """Return what a line through points has for its attribute ``points``."""
+        return " ".join(f"{self.across(x):.1f},{self.down(y):.1f}" for x, y in points)
+
     def grid(self) -> list[str]:
         """Return lines at round values, their numbers, and the names of the axes."""
         left, right, bottom, top = (
@@ -133,10 +137,26 @@ class Frame:
             )
         parts.append(
             f'<text class="quiet" x="{(left + right) / 2:.0f}" y="{bottom + 40:g}" '
-            f'text-anchor="middle">{escape(self.x)}</text>'
-            f'<text class="quiet" x="{left:g}" y="{top - 10:g}">{escape(self.y)}</text>'
+            f'text-anchor="middle">{escaped(self.x)}</text>'
+            f'<text class="quiet" x="{left:g}" y="{top - 10:g}">{escaped(self.y)}</text>'
         )
         return parts
+
+
+def drawing(width: float, height: float, what: str, parts: Sequence[str]) -> Html:
+    """Return an ``<svg>`` element that takes its colors from the page.
+
+    Parameters
+    ----------
+    width, height
+        In the units of the plot.
+    what
+        What a screen reader says of it.
+    parts
+        Elements, as markup; what comes later lies above.
+    """
+    start = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escaped(what)}">'
+    return Html("\n".join([start, *parts, "</svg>"]))
 
 
 def written(value: float) -> str:

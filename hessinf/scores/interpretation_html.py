@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hessinf.display.example_html import example_html
-from hessinf.display.example_text import label_text, prediction_text, target_text, value_text
+from hessinf.display.example_text import class_names, label_text, prediction_text, target_text
 from hessinf.display.html_table import Cell, html_table
 from hessinf.display.html_text import Html, escaped, joined, with_minus
 from hessinf.display.notebook import notebook_html
 from hessinf.display.numbers import counted, number, percent, signed
-from hessinf.display.pixels import ValueRange, image_of, value_range
+from hessinf.display.pixels import ValueRange, range_of_displays
 
 IN_A_LIST: Mapping[str, Any] = {
     "columns": 4,
@@ -42,14 +42,8 @@ def interpretation_html(line: Mapping[str, Any]) -> Html:
     """
     query = line["query"]
     examples = [query, *line["helpful"], *line["harmful"]]
-    images = [image_of(example["display"].get("image")) for example in examples]
-    there = [image for image in images if image is not None]
-    shown = value_range(there) if there else None
-    names = {
-        example["target"]: value_text(example["display"]["label"])
-        for example in examples
-        if isinstance(example["target"], int) and "label" in example["display"]
-    }
+    shown = range_of_displays(example["display"] for example in examples)
+    names = class_names(examples)
     scores = [abs(one["score"]) for one in (*line["helpful"], *line["harmful"])]
     largest = max(scores, default=0.0)
     lists = (_list(caption, line[side], largest, shown) for side, caption in SIDES)

@@ -14,10 +14,8 @@ from pathlib import Path
 
 from hessinf.runtime.files import remove_unfinished, write_atomically
 from hessinf.runtime.json_lines import json_line
+from hessinf.runtime.run_files import INTERPRETATIONS, SHARDS
 from hessinf.scores.interpretation import Interpretation
-
-PUBLISHED = "interpretations.jsonl"
-SHARDS = "shards"
 
 SHARE_OF_TIME_FOR_PUBLISHING = 0.05
 """Publishing rewrites the whole file: not before this share of the time is enough for it."""
@@ -63,10 +61,10 @@ class InterpretationStore:
         """Write ``interpretations.jsonl`` from the shards that there are."""
         started = time.monotonic()
         content = b"".join(shard.read_bytes() for shard in self.finished())
-        write_atomically(self.folder / PUBLISHED, content)
+        write_atomically(self.folder / INTERPRETATIONS, content)
         took = time.monotonic() - started
         self._next_publication = time.monotonic() + took / SHARE_OF_TIME_FOR_PUBLISHING
-        return self.folder / PUBLISHED
+        return self.folder / INTERPRETATIONS
 
     def remove_shards(self) -> None:
         """Remove the shards, when the run is recorded as complete."""

@@ -102,10 +102,10 @@ def test_a_phone_shows_pages_without_scrolling_sideways(visitor: Visitor, path: 
     assert overflow(visitor.open(path, width=390)) == 0
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
 @pytest.mark.parametrize("path", SHOWN)
-def test_accessibility(visitor: Visitor, axe: Axe, path: str, theme: str) -> None:
-    page = visitor.open(path, theme=theme)
+def test_accessibility(visitor: Visitor, axe: Axe, path: str, theme: str, width: int) -> None:
+    page = visitor.open(path, theme=theme, width=width)
     assert visitor.problems == []
     found = [line for line in axe.violations(page) if line.startswith(("serious", "critical"))]
     visitor.problems.clear()  # axe asks for the style sheets as data, which no file:// page may

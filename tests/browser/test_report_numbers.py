@@ -30,7 +30,7 @@ def samples() -> list[float]:
     return [*drawn, *edges, *(-edge for edge in edges[1:]), 1.2345, 2.675, 1e-300, 1e300]
 
 
-@pytest.mark.parametrize("name", ["number", "signed"])
+@pytest.mark.parametrize("name", ["number", "signed", "measured"])
 def test_numbers_are_those_of_the_terminal(written, name):
     values = samples()
     expected = [re.sub("^-", "−", getattr(numbers, name)(value)) for value in values]

@@ -53,7 +53,7 @@ def test_a_whole_table() -> None:
         "",
         "lds (higher is better)",
         "  row         value   95 % interval  damping  NaN",
-        "  ekfac       0.412  [0.350, 0.470]  1.00e-4    0",
+        "  ekfac       0.412  [0.350, 0.470]     1e-4    0",
         "  long name  -0.500                             3",
         "  random        NaN                             0",
         "  not judged by this metric: loss",

@@ -110,6 +110,11 @@ class TestFiles:
             "spectrum.json",
             "metrics.json",
             "report.html",
+            *(
+                f"plots/{name}.{suffix}"
+                for name in ("score_distribution", "self_influence", "spectrum")
+                for suffix in ("svg", "png")
+            ),
             "log.txt",
         }
 

@@ -191,6 +191,19 @@ class TestContinued:
             "replace the run (-f)"
         )
 
+    def test_one_thread_is_what_earlier_versions_called_1_threads(self, monkeypatch: Any) -> None:
+        messages: list[str] = []
+        monkeypatch.setattr(
+            provenance.logger, "warning", lambda text, *values: messages.append(text % values)
+        )
+        continued(EARLIER, {**NOW, "device": "cpu: x86_64, 1 thread"}, Path("runs/a"))
+        assert messages == []
+        continued(EARLIER, {**NOW, "device": "cpu: x86_64, 2 threads"}, Path("runs/a"))
+        assert messages == [
+            "the run in runs/a goes on with another device (then cpu: x86_64, 1 thread, now cpu: "
+            "x86_64, 2 threads): results may differ from those of an undisturbed run"
+        ]
+
     def test_other_surroundings_are_told(self, monkeypatch: Any) -> None:
         messages: list[str] = []
         monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import logging
@@ -77,7 +78,9 @@ def test_without_matplotlib_there_is_the_page(cli, run, monkeypatch):
     )
     outcome = cli("report run")
     assert outcome.status == 0
-    assert outcome.stderr == "no plots: matplotlib is not installed (pip install hessinf[plots])\n"
+    assert (
+        outcome.stderr == "no plots: matplotlib is not installed (pip install 'hessinf[plots]')\n"
+    )
     assert "figures" not in outcome.stdout
 
 
@@ -146,11 +149,11 @@ def test_a_comparison(cli, workplace):
 @pytest.mark.parametrize(
     ("folder", "status", "error"),
     [
-        ("nowhere", 1, "nowhere does not exist, expected the directory of a run (its -s)\n"),
-        ("a.jsonnet", 1, "a.jsonnet is a file, expected the directory of a run (its -s)\n"),
+        ("nowhere", 2, "nowhere does not exist, expected the directory of a run (its -s)\n"),
+        ("a.jsonnet", 2, "a.jsonnet is a file, expected the directory of a run (its -s)\n"),
         (
             ".",
-            1,
+            2,
             ". is no run of hessinf's (it has no provenance.json); give the directory that was -s "
             "of hessinf interpret\n",
         ),
@@ -160,6 +163,52 @@ def test_what_is_no_run(cli, workplace, folder, status, error):
     outcome = cli(f"report {folder}")
     assert (outcome.status, outcome.stdout, outcome.stderr) == (status, "", error)
     assert not Path(folder, "report.html").exists()
+
+
+def test_with_a_broken_matplotlib_there_is_the_page(cli, run, monkeypatch):
+    def refuse(folder):
+        raise ImportError("numpy.core.multiarray failed to import")
+
+    monkeypatch.setattr(plots, "write_plots", refuse)
+    outcome = cli("report run")
+    assert outcome.status == 0
+    assert outcome.stdout.startswith("open run/report.html in a browser")
+    assert outcome.stderr == (
+        "no plots: matplotlib cannot be imported (numpy.core.multiarray failed to import)\n"
+    )
+
+
+def test_a_page_that_cannot_be_written(cli, run):
+    page = run / "report.html"
+    page.unlink(missing_ok=True)
+    page.mkdir()
+    outcome = cli("report run --no-plots")
+    assert outcome.status == 1
+    assert outcome.stderr == (
+        "cannot write run/report.html: Is a directory; a report is written into the directory of "
+        "its run: copy that to where you may write\n"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_plots_that_cannot_be_written(cli, run, monkeypatch, number):
+    def refuse(folder):
+        raise OSError(number, "No", str(folder / "plots"))
+
+    monkeypatch.setattr(plots, "write_plots", refuse)
+    outcome = cli("report run")
+    assert outcome.status == 1
+    assert outcome.stderr.startswith("cannot write run/plots: No; a report is written into ")
+
+
+def test_a_full_disk_is_called_so(cli, run, monkeypatch):
+    def refuse(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(plots, "write_plots", refuse)
+    outcome = cli("report run")
+    assert outcome.status == 1
+    assert outcome.stderr == ("cannot write the output: No space left on device; free some space\n")
 
 
 def test_a_report_that_fails_is_a_warning(run, monkeypatch, caplog):

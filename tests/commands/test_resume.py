@@ -39,6 +39,7 @@ CONFIG = {
     "top_k": 3,
     "device": "cpu",
     "seed": 1,
+    "report": "page",
 }
 """Twelve queries in blocks of five: three shards, the last one short."""
 

@@ -12,39 +12,31 @@ from hessinf.commands.interpret_run import FinishedInterpretations
 from hessinf.commands.summary import document, summarize
 from hessinf.display.terminal import Style
 from hessinf.reporting.trust_statements import trust_statements
+from tests.reporting.made_up_lines import influence, interpretation
 
 
-def influence(id: str, target: Any, score: float, change: float | None, **display: Any) -> dict:
-    return {
-        "index": 0,
-        "id": id,
-        "display": display,
-        "score": score,
-        "loss": 0.5,
-        "loss_change_if_removed": change,
-        "target": target,
-    }
+def listed(
+    id: str, target: int, score: float, change: float | None, **display: Any
+) -> dict[str, Any]:
+    return influence(0, score, id=id, target=target, loss_change_if_removed=change, display=display)
 
 
 def line(**query: Any) -> dict[str, Any]:
-    return {
-        "query": {
-            "index": 0,
-            "id": "test/0",
+    return interpretation(
+        0,
+        [
+            listed("train/7", 0, 2.5, 0.01, label="cat"),
+            listed("train/3", 1, 1.5, 0.005, label="dog", flipped_from="cat"),
+        ],
+        [listed("a-very-long-identifier/of-a-file.png", 1, -3.0, None, label="dog")],
+        diagnostics={},
+        **{
             "display": {"label": "cat"},
-            "loss": 0.25,
-            "prediction": 1,
             "probability": {"prediction": 0.75, "target": 0.25},
             "target": 0,
             **query,
         },
-        "helpful": [
-            influence("train/7", 0, 2.5, 0.01, label="cat"),
-            influence("train/3", 1, 1.5, 0.005, label="dog", flipped_from="cat"),
-        ],
-        "harmful": [influence("a-very-long-identifier/of-a-file.png", 1, -3.0, None, label="dog")],
-        "diagnostics": {},
-    }
+    )
 
 
 STAGE = {
@@ -155,21 +147,21 @@ def test_one_of_each(run):
         ({"prediction": 2}, "cat, predicted 2 (75.0 %), loss"),
         (
             {"prediction": 3.25, "probability": None, "target": [3.0], "display": {"row": {}}},
-            ": 3.000, predicted 3.250, loss",
+            ": 3, predicted 3.250, loss",
         ),
         (
             {"prediction": [3.25], "probability": None, "target": [3.0], "display": {}},
-            ": 3.000, predicted 3.250, loss",
+            ": 3, predicted 3.250, loss",
         ),
         (
             {"prediction": [1.0, 2.0], "probability": None, "target": [1, 2], "display": {}},
-            ": [1, 2], predicted [1.000, 2.000], loss",
+            ": [1, 2], predicted [1, 2], loss",
         ),
         (
             {"display": {"label": "cat", "flipped_from": "dog"}},
             "cat (was dog), predicted dog (75.0 %), loss",
         ),
-        ({"display": {"target": 151.0}}, ": 151.0, predicted dog"),
+        ({"display": {"target": 151.0}}, ": 151, predicted dog"),
     ],
 )
 def test_predictions(run, query, shown):

@@ -106,6 +106,25 @@ def test_lines_fit_the_terminal(run, width):
     assert max(map(len, prose)) <= width
 
 
+@pytest.mark.parametrize("line", ["--help", "interpret --help", "list --help"])
+def test_the_prose_of_help_fits_the_terminal(run, line):
+    whole, _ = run(line, terminals=())
+    shown, _ = run(line, width=60)
+    texts = [
+        one.partition("\n\n")[2].partition("positional arguments:")[0].partition("Examples\n---")[0]
+        for one in (whole, shown)
+    ]
+    lines = [one for one in texts[1].splitlines() if not one.startswith("  hessinf ")]
+    assert max(map(len, lines)) <= 60
+    assert max(map(len, texts[0].splitlines())) > 60
+    assert texts[1].split() == texts[0].split()
+    assert not set(_command_lines(texts[0])) - set(_command_lines(texts[1]))
+
+
+def _command_lines(text):
+    return [line for line in text.splitlines() if line.startswith("  hessinf ")]
+
+
 def test_a_line_a_name_in_a_pipe(run):
     shown, _ = run("list DatasetReader", terminals=())
     assert len(shown.splitlines()) == 1 + len(

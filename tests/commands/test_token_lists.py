@@ -35,10 +35,7 @@ OWN_RULE = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HESSINF_PROGRESS", "0")
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 def run(config: dict[str, Any], *options: str, status: int = 0) -> None:

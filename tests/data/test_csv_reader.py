@@ -54,7 +54,7 @@ def test_lines_are_those_of_the_file():
         'x,note,y\n1,"two\nlines",a\n\nfoo,"three\nmore\nlines",b\n2,c\n',
         "t.csv: found 2 problems\n"
         '  line 5, column "x": found "foo", expected a number; '
-        "correct it, or list the column in `categorical`\n"
+        "correct it, list the column in `categorical`, or leave it out of `inputs`\n"
         "  line 8: found 2 values, expected 3 as in the header; "
         "put values that contain the delimiter in quotes",
         inputs=["x"],

@@ -56,7 +56,7 @@ def test_bad_lines():
         "  line 3: found [1, 2], expected a JSON object; "
         'write {"column": value, ...} on each line\n'
         '  line 5, column "x": found "r", expected a number; '
-        "correct it, or list the column in `categorical`\n"
+        "correct it, list the column in `categorical`, or leave it out of `inputs`\n"
         '  line 6, column "x": found no such column, expected a number; '
         "fill in the value, or remove the row\n"
         '  line 7, column "x": found no value, expected a number; '
@@ -64,7 +64,7 @@ def test_bad_lines():
         '  line 8, column "x": found nan, expected a finite number; '
         "fill in the value, or remove the row\n"
         '  line 9, column "x": found true, expected a number; '
-        "correct it, or list the column in `categorical`\n"
+        "correct it, list the column in `categorical`, or leave it out of `inputs`\n"
         '  line 9, column "y": found [1], expected one of the labels, as text or a number',
     )
 

@@ -57,7 +57,8 @@ def test_bad_rows_are_counted_from_0():
     text = (
         "t.parquet: found 3 problems\n"
         '  row 0, column "day": found "2020-01-01", and no numbers in the other rows, '
-        "expected numbers; correct it, or list the column in `categorical`\n"
+        "expected numbers; correct it, list the column in `categorical`, or leave it out of "
+        "`inputs`\n"
         '  row 1, column "x": found no value, expected a number; '
         "fill in the value, or remove the row\n"
         '  row 2, column "x": found nan, expected a finite number; '

@@ -120,7 +120,7 @@ def test_a_failed_reading_teaches_nothing():
 ANY_NUMBER = (
     "bad.csv: found 1 problem\n"
     '  line {line}, column "age": found "x", expected a number; '
-    "correct it, or list the column in `categorical`"
+    "correct it, list the column in `categorical`, or leave it out of `inputs`"
 )
 
 
@@ -210,14 +210,14 @@ def test_all_bad_rows_are_shown():
     assert str(raised.value).splitlines() == [
         "bad.csv: found 8 problems",
         '  line 3, column "age": found "foo", expected a number; '
-        "correct it, or list the column in `categorical`",
+        "correct it, list the column in `categorical`, or leave it out of `inputs`",
         '  line 4, column "age": found "nan", expected a finite number; '
         "fill in the value, or remove the row",
         '  line 4, column "y": found no value, expected one of the labels; '
         "fill in the value, or remove the row",
         '  line 4, column "id": found "p" again, expected ids that differ; line 2 has it too',
         '  line 5, column "age": found "1_0", expected a number; '
-        "correct it, or list the column in `categorical`",
+        "correct it, list the column in `categorical`, or leave it out of `inputs`",
         '  line 6, column "age": found "inf", expected a finite number; '
         "fill in the value, or remove the row",
         '  line 7, column "age": found "-1e999", expected a finite number; '
@@ -244,7 +244,8 @@ def test_a_column_of_text_is_one_problem():
         "x,color,y\n1,red,a\n2,blue,b\n",
         "bad.csv: found 1 problem\n"
         '  line 2, column "color": found "red", and no numbers in the other rows, '
-        "expected numbers; correct it, or list the column in `categorical`",
+        "expected numbers; correct it, list the column in `categorical`, "
+        "or leave it out of `inputs`",
     )
 
 

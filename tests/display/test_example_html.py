@@ -1,22 +1,18 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import pytest
 
 from hessinf.display.example_html import example_html
 from hessinf.display.png import data_uri
+from tests.reporting.wellformed import Wellformed
 
 HOSTILE = "</div><script>alert(1)</script>\x00\"'&"
 
 
 def text_of(markup: str) -> str:
-    parts: list[str] = []
-    parser = HTMLParser()
-    parser.handle_data = parts.append  # type: ignore[method-assign]
-    parser.feed(markup)
-    return "".join(parts)
+    return Wellformed(markup).text
 
 
 def test_an_image_is_a_picture_of_whole_pixels():

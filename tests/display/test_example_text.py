@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from hessinf.display.example_text import (
@@ -18,7 +20,8 @@ from hessinf.display.example_text import (
     [
         ({"label": "cat"}, 0, "cat"),
         ({"label": "cat", "target": 1.0}, 0, "cat"),
-        ({"target": 151.0}, [151.0], "151.0"),
+        ({"target": 151.0}, [151.0], "151"),
+        ({"target": 1.0}, [1.0], "1"),
         ({}, 3, "3"),
         ({}, [3.25], "3.250"),
         ({"label": "cat", "flipped_from": "dog"}, 0, "cat (was dog)"),
@@ -36,9 +39,9 @@ def test_labels(display, target, shown):
     [
         ({"target": 26.06}, [-0.578], "26.06 (to the model -0.578)"),
         ({"target": 26}, -0.578, "26 (to the model -0.578)"),
-        ({"target": 151.0}, [151.0], "151.0"),
+        ({"target": 151.0}, [151.0], "151"),
         ({"target": 0.1}, [0.10000000149011612], "0.100"),
-        ({"target": [1.0, 2.0]}, [0.5, 0.25], "[1.000, 2.000]"),
+        ({"target": [1.0, 2.0]}, [0.5, 0.25], "[1, 2]"),
         ({"label": "cat", "target": 1.0}, 0, "cat"),
         ({}, [3.25], "3.250"),
         ({"target": "high"}, [3.25], "high"),
@@ -56,7 +59,11 @@ def test_targets_beside_predictions(display, target, shown):
         ([0.5], "0.500"),
         ([1, 2, 3, 4], "[1, 2, 3, 4]"),
         ([1, 2, 3, 4, 5], "[1, 2, 3, 4, …]"),
-        ([[1.0], [2.0]], "[1.000, 2.000]"),
+        ([[1.0], [2.0]], "[1, 2]"),
+        ([1.0, 0.0, 0.25], "[1, 0, 0.250]"),
+        (-2000.0, "-2,000"),
+        (1e9, "1.00e9"),
+        (math.inf, "inf"),
         ("cat", "cat"),
     ],
 )

@@ -12,6 +12,7 @@ from hessinf.display.numbers import (
     counted,
     estimate,
     interval,
+    measured,
     number,
     percent,
     seconds,
@@ -65,6 +66,23 @@ from hessinf.display.numbers import (
 )
 def test_number(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (-2000.0, "-2,000"),
+        (123456789.0, "123,456,789"),
+        (1e9, "1.00e9"),
+        (1.25, "1.250"),
+        (math.nan, "NaN"),
+        (-math.inf, "-inf"),
+    ],
+)
+def test_measured(value, text):
+    assert measured(value) == text
 
 
 @pytest.mark.parametrize("power", [1e-9, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0, 1e6, 1e9])

@@ -109,6 +109,15 @@ class TestWidth:
         assert aligned(header, lines, width=len(whole[0]), split=True) == whole
         assert aligned(header, lines, width=len(whole[0])) == whole
 
+    def test_where_columns_may_go_below_short_names_stay_whole(self):
+        header = ["row", "one", "two"]
+        lines = [["gradient-dot", "1" * 20, "2" * 20], ["exact", "3", "4"]]
+        assert aligned(header, lines, width=56)[1].startswith("  gradi…-dot  ")
+        shown = aligned(header, lines, width=56, split=True)
+        assert [line for line in shown if "gradient-dot" in line] == [shown[1], shown[5]]
+        long = [["x" * 40, "1" * 18, "2" * 18]]
+        assert aligned(header, long, width=56, split=True)[1].startswith("  xxxxxxx…xxxxxx  1")
+
     def test_a_column_that_is_wider_than_all_stands_alone(self):
         _, line = aligned(["", "n"], [["a name", "1234567890"]], width=10, split=True)
         assert line == "  a name  1234567890"

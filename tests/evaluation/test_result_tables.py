@@ -78,7 +78,7 @@ def test_a_table_of_rows():
     found = metric_table(metric(), baselines={"bad"})
     assert cells(found) == [
         ["", "value", "95 % interval", "λ", "undefined"],
-        ["good", "0.400", "", "0.00100", "0"],
+        ["good", "0.400", "", "0.001", "0"],
         ["bad", "−0.100", "[−0.200, 0.100]", "", "0"],
         ["none", "undefined", "", "", "4"],
         ["odd", "NaN", "", "", "0"],
@@ -113,3 +113,9 @@ def test_results_are_a_dict_that_a_notebook_shows():
     assert "<h4>lds&lt;i&gt; (higher is better)</h4><table>" in found
     assert "Paired differences" in found
     assert "<p>a &lt; b</p>" in found
+
+
+def test_one_query_is_one_query():
+    problem = {"queries": {"examples": 1}, "train": {"examples": 1}}
+    shown = EvaluationResults({"problem": problem, "warnings": [], "metrics": {}})._repr_html_()
+    assert "<p>1 query, 1 training example</p>" in shown

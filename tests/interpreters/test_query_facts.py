@@ -32,7 +32,9 @@ def explained(module: nn.Module, pairs: Any, objective: Any, **given: Any) -> li
     interpreter = InfluenceInterpreter.by_name("gradient-dot")(
         module, pairs, objective=objective, **given
     )
-    return list(interpreter.interpret(pairs, k=2))
+    found = list(interpreter.interpret(pairs, k=2))
+    assert len(found) == len(pairs[0])
+    return found
 
 
 CLASSES = torch.tensor([0, 2, 1, 2, 0, 1, 1])
@@ -109,14 +111,15 @@ class TestProbability:
         interpreter = InfluenceInterpreter.by_name("gradient-dot")(
             problem.module(), problem.train, objective=problem.objective
         )
-        for one in interpreter.interpret(problem.queries, k=2):
-            assert one.query.probability is None
+        found = [one.query.probability for one in interpreter.interpret(problem.queries, k=2)]
+        assert found == [None] * len(problem.queries[0])
 
     def test_one_query(self) -> None:
         inputs, targets = data(CLASSES)
         interpreter = InfluenceInterpreter.by_name("gradient-dot")(linear(3, 3), (inputs, targets))
-        (one,) = interpreter.interpret((inputs[:1], targets[:1]))
-        assert one.query.probability is not None
+        alone, *_ = interpreter.interpret((inputs[:1], targets[:1]))
+        first, *_ = interpreter.interpret((inputs, targets))
+        assert alone.query.probability == pytest.approx(first.query.probability)
 
 
 class TestObjectivesOfOthers:

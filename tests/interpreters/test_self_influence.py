@@ -13,7 +13,7 @@ from torch import nn
 from hessinf.gradients import Gradients
 from hessinf.interpreters import Ekfac, InfluenceInterpreter, InterpreterError, Kfac, few_examples
 from hessinf.interpreters.diagonal import Diagonal
-from hessinf.interpreters.method_hooks import own_self_score
+from hessinf.interpreters.self_influence import own_self_score
 from hessinf.testing import problems
 from hessinf.testing.layer_problems import texts, volumes, words
 from hessinf.testing.problem import Problem

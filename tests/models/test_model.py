@@ -25,6 +25,7 @@ def test_names():
         "logistic-regression",
         "mlp",
         "module",
+        "text-classifier",
     ]
 
 

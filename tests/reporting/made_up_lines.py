@@ -1,4 +1,4 @@
-"""Interpretations as files have them, with as little as a test needs."""
+"""What files of a run say, with as little as a test needs."""
 
 from __future__ import annotations
 
@@ -56,3 +56,18 @@ def ranked(index: int, self_influence: float | None, **others: Any) -> dict[str,
         "target": index % 2,
     }
     return {**line, **others}
+
+
+def block(
+    name: str, eigenvalues: list[Any], damping: float | None = 0.1, **others: Any
+) -> dict[str, Any]:
+    """A block of a spectrum, with all its eigenvalues."""
+    count = len(eigenvalues)
+    return {
+        "name": name,
+        "count": count,
+        "damping": damping,
+        "ranks": list(range(1, count + 1)),
+        "eigenvalues": eigenvalues,
+        **others,
+    }

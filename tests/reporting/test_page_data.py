@@ -90,7 +90,6 @@ def test_queries_have_their_lists():
         "classification": True,
         "training_examples": None,
         "queries": 1,
-        "target_unit": None,
         "loss_changes": True,
         "refined": True,
         "tokens": True,
@@ -147,6 +146,46 @@ def test_regression_has_no_classes():
     assert found.index["queries"]["target"] == [1.5, 1]
     assert found.index["queries"]["wrong"] is None
     assert found.index["labels"] is None
+    assert found.right is None
+
+
+def test_a_binary_target_of_one_output_is_a_class():
+    found = packed(
+        interpretation(0, [influence(0, 1.0, target=[1.0])], target=[1.0], prediction=1),
+        interpretation(1, [], [influence(1, -1.0, target=[0.0])], target=[0.0], prediction=1),
+    )
+    assert found.index["run"]["classification"] is True
+    assert [repr(one) for one in found.index["queries"]["target"]] == ["1", "0"]
+    assert found.index["queries"]["wrong"] == [0, 1]
+    assert found.index["labels"] == ["0", "1"]
+    assert [repr(one) for one in found.index["train"]["target"]] == ["1", "0"]
+    assert found.right == 1
+
+
+def test_of_several_labels_one_may_be_wrong():
+    right = interpretation(0, target=[1.0, 0.0, 1.0], prediction=[1, 0, 1])
+    wrong = interpretation(1, target=[1.0, 0.0, 1.0], prediction=[1, 1, 1])
+    found = packed(right, wrong)
+    assert found.index["run"]["classification"] is False
+    assert found.index["queries"]["wrong"] == [0, 1]
+    assert found.right == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "prediction"),
+    [
+        ([0.3], 1),  # a probability
+        ([0.3, 1.0], [0, 1]),
+        ([1, 2], [1, 3]),  # tokens at positions
+        ([1.0, 2.0], [1.0, 2.0]),  # a regression
+        ([1.0, 0.0], [1]),
+        ([1.0, 0.0], 1),
+    ],
+)
+def test_what_is_no_class_is_neither_right_nor_wrong(target, prediction):
+    found = packed(interpretation(0, target=target, prediction=prediction))
+    assert found.index["run"]["classification"] is False
+    assert found.index["queries"]["wrong"] is None
     assert found.right is None
 
 

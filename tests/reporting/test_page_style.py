@@ -7,6 +7,7 @@ import pytest
 
 from hessinf.reporting import page_style
 from hessinf.reporting.page_style import COLORS
+from tests.reporting.contrast import channels, contrast
 
 FOLDER = files("hessinf.reporting") / "page"
 NAMES = sorted(one.name for one in FOLDER.iterdir())
@@ -28,21 +29,8 @@ DANGEROUS = re.compile(
 ELSEWHERE = re.compile(r"https?://(?!www\.w3\.org/2000/svg)|@import|url\((?!#)|fetch\(|XMLHttp")
 
 
-def luminance(color: str) -> float:
-    shares = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [
-        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
-    ]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
 def test_black_on_white_has_the_largest_contrast():
-    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast(channels("#000000"), channels("#ffffff")) == pytest.approx(21)
 
 
 def test_every_file_is_used():
@@ -84,15 +72,25 @@ class TestColors:
     @pytest.mark.parametrize("paper", ["paper", "panel"])
     @pytest.mark.parametrize("text", ["text", "quiet", "accent", "warning", "helpful", "harmful"])
     def test_text_is_legible(self, theme, text, paper):
-        assert contrast(COLORS[theme][text], COLORS[theme][paper]) >= 4.5
+        assert contrast(channels(COLORS[theme][text]), channels(COLORS[theme][paper])) >= 4.5
 
     @pytest.mark.parametrize("paper", ["paper", "panel"])
     def test_edges_of_controls_stand_out(self, theme, paper):
-        assert contrast(COLORS[theme]["edge"], COLORS[theme][paper]) >= 3
+        edge = channels(COLORS[theme]["edge"])
+        assert contrast(edge, channels(COLORS[theme][paper])) >= 3
+
+    @pytest.mark.parametrize("fill", ["agree", "disagree"])
+    def test_numbers_are_legible_in_every_cell(self, theme, fill):
+        full, paper = channels(COLORS[theme][fill]), channels(COLORS[theme]["paper"])
+        for share in (0, 0.25, 0.5, 0.75, 1):
+            mixed = [
+                share * one + (1 - share) * other for one, other in zip(full, paper, strict=True)
+            ]
+            assert contrast(channels(COLORS[theme]["text"]), mixed) >= 4.5
 
 
 def test_the_same_names_have_values_in_both_themes_and_the_dark_ones_are_for_screens():
-    sheet = page_style.style_sheet()
+    sheet = page_style.comparison_style_sheet()
     assert sheet.count("{ color-scheme: dark;") == sheet.count("@media screen") == 2
     assert COLORS["light"].keys() == COLORS["dark"].keys()
 

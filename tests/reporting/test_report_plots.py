@@ -7,7 +7,7 @@ import pytest
 
 from hessinf.reporting.report_plots import ranking_plot, score_plot, spectrum_plot
 from hessinf.reporting.score_counts import ScoreCounts
-from tests.reporting.made_up_lines import scores
+from tests.reporting.made_up_lines import block, scores
 from tests.reporting.wellformed import Wellformed
 
 
@@ -123,17 +123,6 @@ class TestRanking:
         assert len(points(elements(ranking_plot([2.0], by="loss", flipped=[]), "polyline")[0])) == 1
 
 
-def block(name, eigenvalues, damping=0.1):
-    ranks = [*range(1, len(eigenvalues) + 1)]
-    return {
-        "name": name,
-        "count": 9,
-        "damping": damping,
-        "ranks": ranks,
-        "eigenvalues": eigenvalues,
-    }
-
-
 class TestSpectrum:
     def test_each_block_has_a_curve_and_its_damping(self):
         spectrum = {
@@ -148,7 +137,8 @@ class TestSpectrum:
         assert curves[1]["stroke-dasharray"]
         assert len(elements(svg, "line", **{"class": "damping"})) == 2
         shown = Wellformed(svg)
-        assert "block <2>: damping 0.0100" in shown.text
+        assert "layer 0: damping 0.100" in shown.text
+        assert "<2>: damping 0.0100" in shown.text
         assert "(the largest only)" not in shown.text
         assert elements(svg, "svg")[0]["aria-label"] == "Spectrum: K-FAC, type-2 Fisher"
 

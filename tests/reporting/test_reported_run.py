@@ -14,6 +14,8 @@ from hessinf.reporting.reported_run import (
     read_reported_run,
 )
 
+RANKED = '{"index": 0, "id": "a", "display": {}, "target": 1, "self_influence": 1, "loss": 2}\n'
+
 LINE = {"query": {"id": "q"}, "helpful": [], "harmful": []}
 
 
@@ -90,7 +92,7 @@ def test_shards_that_a_finished_run_left_are_not_read(run):
 
 def test_a_ranking_alone_is_something_to_show(run):
     (run / "interpretations.jsonl").unlink()
-    (run / "self_influence.jsonl").write_text('{"index": 0, "self_influence": 1, "loss": 2}\n')
+    (run / "self_influence.jsonl").write_text(RANKED)
     found = read_reported_run(run)
     assert list(found.interpretations) == []
     assert [line["index"] for line in found.self_influence or ()] == [0]
@@ -148,8 +150,50 @@ def test_broken_lines_are_numbered(run):
     assert refusal(run) == f"{file}, line 2: this is no JSON object"
     file.write_text(good + '{"query": {}}\n')
     assert refusal(run) == f"{file}, line 2: this is no interpretation"
+    for one in (
+        {**LINE, "query": 3},
+        {**LINE, "query": {}, "helpful": {}},
+        {**LINE, "query": {}, "harmful": ["a"]},
+    ):
+        file.write_text(good + json.dumps(one))
+        assert refusal(run) == f"{file}, line 2: this is no interpretation"
     file.write_bytes(b'{"query": "\xff"}')
     assert refusal(run).startswith(f"cannot read {file}, line 1: 'utf-8' codec can't decode")
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_finished_run_that_has_lost_queries_is_refused(run, left):
+    put(run, "metrics.json", {"complete": True, "command": "interpret", "queries": 3})
+    file = run / "interpretations.jsonl"
+    file.write_text((json.dumps(LINE) + "\n") * left)
+    (run / "self_influence.jsonl").write_text(RANKED)
+    assert refusal(run) == (
+        f"{file} has {left} of the 3 interpretations that metrics.json counts; was it cut off? "
+        "Copy the run again, or make it again (hessinf interpret -f)"
+    )
+    file.write_text((json.dumps(LINE) + "\n") * 3)
+    assert len(list(read_reported_run(run).interpretations)) == 3
+
+
+def test_a_broken_ranking_is_numbered(run):
+    file = run / "self_influence.jsonl"
+    for broken, why in (
+        ('{"index": 0, "self', f"cannot read {file}, line 2: Unterminated string .*"),
+        ("[]", f"{file}, line 2: this is no example of a ranking"),
+        ('{"index": 0, "loss": 1}', f"{file}, line 2: this is no example of a ranking"),
+    ):
+        file.write_text(RANKED + broken)
+        with pytest.raises(ReportError) as error:
+            list(read_reported_run(run).self_influence or ())
+        assert re.fullmatch(why, str(error.value))
+
+
+@pytest.mark.parametrize(
+    "blocks", [3, [3], [{"name": "0"}], [{"count": 1, "eigenvalues": 1, "ranks": [], "damping": 0}]]
+)
+def test_a_spectrum_that_is_none_is_refused(run, blocks):
+    put(run, "spectrum.json", {"blocks": blocks})
+    assert refusal(run) == f"{run / 'spectrum.json'} holds no spectrum"
 
 
 @pytest.mark.parametrize(

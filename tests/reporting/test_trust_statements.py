@@ -7,6 +7,7 @@ from hessinf.reporting.trust_statements import (
     query_statements,
     trust_statements,
 )
+from tests.reporting.made_up_lines import block
 
 
 def said(metrics=None, diagnostics=None, **others):
@@ -103,19 +104,9 @@ def test_dampings_of_checkpoints_and_blocks_are_joined():
     assert text.startswith("Damping λ is 0.1 to 0.4, by block: ")
 
 
-def spectrum(*blocks):
-    return {
-        "blocks": [
-            {"count": count, "damping": damping, "ranks": ranks, "eigenvalues": eigenvalues}
-            for count, damping, ranks, eigenvalues in blocks
-        ]
-    }
-
-
 def test_directions_are_counted_where_the_curvature_is_larger_than_the_damping():
-    found = spectrum(
-        (100, 0.1, [1, 2, 3, 10, 30], [5.0, 1.0, 0.2, 0.11, 0.01]), (8, 1.0, [1], [2.0])
-    )
+    first = block("a", [5.0, 1.0, 0.2, 0.11, 0.01], 0.1, ranks=[1, 2, 3, 10, 30], count=100)
+    found = {"blocks": [first, block("b", [2.0], 1.0, count=8)]}
     assert said(spectrum=found) == [
         (
             "note",
@@ -123,10 +114,10 @@ def test_directions_are_counted_where_the_curvature_is_larger_than_the_damping()
             "the others λ decides.",
         )
     ]
-    assert said(spectrum=spectrum((2, 0.1, [1, 2], [3.0, 2.0]))) == [
+    assert said(spectrum={"blocks": [block("a", [3.0, 2.0], 0.1)]}) == [
         ("good", "The curvature is larger than λ in all 2 directions of the parameters.")
     ]
-    assert said(spectrum=spectrum((2, 9.0, [1, 2], [3.0, 2.0]))) == [
+    assert said(spectrum={"blocks": [block("a", [3.0, 2.0], 9.0)]}) == [
         (
             "note",
             "The curvature is larger than λ in none of 2 directions of the parameters; in the "

@@ -107,8 +107,8 @@ class TestInterpretation:
         )
         made = interpretation(query=query, helpful=(plain,), harmful=())
         text = text_of(made._repr_html_())
-        assert "target 2.000 prediction 1.250" in text
-        assert "train/1 [0.500, 1.000] 0 0.250" in text
+        assert "target 2 prediction 1.250" in text
+        assert "train/1 [0.500, 1] 0 0.250" in text
 
     def test_a_line_of_a_file_is_shown_as_well_with_its_tokens(self):
         line = interpretation().to_json()

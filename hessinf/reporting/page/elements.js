@@ -40,6 +40,20 @@ function isolated(text, properties) {
   return element("bdi", properties, String(text));
 }
 
+// The head of a table: names of columns, each alone or with its class; null for one left out.
+function tableHead(columns) {
+  return element("thead", {}, element("tr", {}, columns.filter(Boolean).map((column) => {
+    const [name, kind] = Array.isArray(column) ? column : [column, null];
+    return element("th", { scope: "col", class: kind }, name);
+  })));
+}
+
+// What is wide scrolls by itself, also with the keyboard.
+function scrolled(name, content) {
+  return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": name },
+    content);
+}
+
 function button(text, onclick, properties) {
   return element("button", { type: "button", onclick, ...properties }, text);
 }

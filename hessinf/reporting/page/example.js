@@ -6,6 +6,10 @@ function hasPicture(display) {
   return typeof display.image === "number" && report.images !== null;
 }
 
+function hasText(display) {
+  return typeof display.text === "string" || Array.isArray(display.tokens);
+}
+
 function longText(text, lines) {
   if (text.textContent.length <= LONG_TEXT) return text;
   text.classList.add("cut");
@@ -26,7 +30,7 @@ function plainText(display) {
 function example(display, description, beside = {}) {
   const parts = [];
   if (hasPicture(display)) parts.push(picture(display.image, beside.size ?? 96, description));
-  if (typeof display.text === "string" || Array.isArray(display.tokens)) {
+  if (hasText(display)) {
     const influence = Array.isArray(display.tokens) ? beside.influence ?? null : null;
     const text = influence === null ? plainText(display)
       : tokenText(display, influence, largestOf(influence));
@@ -45,9 +49,12 @@ function example(display, description, beside = {}) {
 
 // An example beside what is known of it; what is not a small picture takes the whole width.
 function exampleHead(display, description, name, ...others) {
-  const wide = display.row || typeof display.text === "string" || Array.isArray(display.tokens);
-  return element("div", { class: wide ? "head wide" : "head" },
+  const wide = display.row || hasText(display);
+  const bare = !wide && !hasPicture(display);
+  return element("div", { class: wide || bare ? "head wide" : "head" },
     element("section", { class: "what", "aria-label": name },
+      bare ? element("p", { class: "small quiet" },
+        "There is no image, text or row of it to look at.") : null,
       example(display, description, { size: 168, lines: 14 })), others);
 }
 
@@ -59,8 +66,8 @@ function labelName() {
 function scaled(value, display) {
   const { target } = display ?? {};
   const seen = named(value);
-  if (hasLabels() || typeof target !== "number" || number(target) === seen) return null;
-  return [isolated(number(target), { class: "label" }),
+  if (hasLabels() || typeof target !== "number" || measured(target) === seen) return null;
+  return [isolated(measured(target), { class: "label" }),
     element("span", { class: "quiet small" }, ` (to the model ${seen})`)];
 }
 

@@ -10,7 +10,7 @@ async function exampleView({ place }) {
   const record = await trainingRecord(place);
   const largest = largestOf([...record.helps, ...record.harms].map(([, score]) => score));
   const rank = known("train", "suspect_rank", place);
-  const description = `training example ${id[place]}, label ${trainingLabel(place)}`;
+  const description = trainingInWords(place);
   return element("article", { class: "view example-view" },
     viewHead(element("h2", { tabindex: -1 }, "Training example ",
       isolated(id[place], { class: "id" }))),

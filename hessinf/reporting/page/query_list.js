@@ -42,7 +42,7 @@ function queryForm() {
   element("input", { name: "search", type: "search", autocomplete: "off", spellcheck: "false",
     "aria-label": "Search queries", placeholder: "Search id, label or text",
     "aria-keyshortcuts": "/" }),
-  classification ? element("label", { class: "check" }, element("input", { type: "checkbox",
+  report.queries.wrong ? element("label", { class: "check" }, element("input", { type: "checkbox",
     name: "wrong", value: "1" }), element("span", {}, `Wrong only (${count(wrong)})`)) : null,
   element("details", { class: "filters" }, element("summary", {}, "Filter and sort"),
     element("div", { class: "fields" },

@@ -34,7 +34,7 @@ async function queryView({ place }) {
         outcomeTable(place, record.display), trustList(record.trust)),
       distribution(record.scores, helpful, harmful)),
     hasTokens(helpful) || hasTokens(harmful) ? tokenLegend() : null,
-    element("div", { class: "sides" }, sides));
+    element("div", { class: "sides" }, sides), groupsOf(record.groups));
 }
 
 function hasTokens(entries) {

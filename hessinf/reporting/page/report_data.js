@@ -40,8 +40,7 @@ function named(value) {
       : value.map(named).join(", ");
   }
   if (report.run.classification) return String(report.labels?.[value] ?? value);
-  const unit = report.run.target_unit;
-  return unit ? `${number(value)} ${unit}` : number(value);
+  return measured(value);
 }
 
 // A ranking alone does not say what the model was for; labels do.
@@ -57,12 +56,9 @@ function isWrong(place) {
   return known("queries", "wrong", place) === 1;
 }
 
-// "3, which the model takes for 8": what a query is, in a few words.
-function queryInWords(place) {
-  const target = named(report.queries.target[place]);
-  const prediction = named(report.queries.prediction[place]);
-  const id = report.queries.id[place];
-  return `${id}: target ${target}, predicted ${prediction}${isWrong(place) ? ", wrong" : ""}`;
+// What a screen reader says of a training example's picture.
+function trainingInWords(place) {
+  return `training example ${report.train.id[place]}, label ${trainingLabel(place)}`;
 }
 
 function measurementInWords() {

@@ -1,6 +1,8 @@
 // Rows of a table: alone, or beside the query's row, so that one sees what is alike.
 const SHORT_TABLE = 8;
 const ALIKE_FIRST = 6;
+// A text that is longer has the whole width.
+const LONG_VALUE = 40;
 
 // How widely each numeric column spreads over some rows: the measure of what is alike.
 function spreads(rows) {
@@ -16,8 +18,8 @@ function spreads(rows) {
 
 function rowTable(row) {
   return element("dl", { class: "row-table" }, Object.entries(row).map(([name, value]) =>
-    element("div", {}, element("dt", {}, isolated(name)),
-      element("dd", {}, isolated(measured(value))))));
+    element("div", { class: String(value).length > LONG_VALUE ? "long" : null },
+      element("dt", {}, isolated(name)), element("dd", {}, isolated(measured(value))))));
 }
 
 // How far a value lies from the query's: in spreads where both are numbers.
@@ -46,9 +48,7 @@ function differenceCell(far) {
 
 function comparedRows(columns, row, other, spread) {
   return element("table", { class: "compared" },
-    element("thead", {}, element("tr", {},
-      ["column", "this", "query", "difference"].map((name) =>
-        element("th", { scope: "col" }, name)))),
+    tableHead(["column", "this", "query", "difference"]),
     element("tbody", {}, columns.map((name) => element("tr", {},
       element("th", { scope: "row", title: name }, isolated(name)),
       element("td", {}, isolated(measured(row[name]))),

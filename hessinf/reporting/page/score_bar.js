@@ -1,11 +1,15 @@
 // A score as a bar. Helpful bars are solid and their numbers have a plus, harmful ones are hatched.
 function scoreBar(score, largest) {
-  const share = largest > 0 && typeof score === "number" ? Math.abs(score) / largest : 0;
+  return barWith(Math.abs(score), largest, signed(score), score >= 0 ? "helpful" : "harmful");
+}
+
+// A bar with what is written beside it; null for nothing.
+function barWith(length, largest, written, kind = "") {
+  const share = largest > 0 && typeof length === "number" ? Math.max(length, 0) / largest : 0;
   return element("span", { class: "score" },
     element("span", { class: "bar", "aria-hidden": "true" },
-      element("span", { class: score >= 0 ? "fill helpful" : "fill harmful",
-        "--share": `${(100 * share).toFixed(1)}%` })),
-    element("span", { class: "number" }, signed(score)));
+      element("span", { class: `fill ${kind}`, "--share": `${(100 * share).toFixed(1)}%` })),
+    written === null ? null : element("span", { class: "number" }, written));
 }
 
 function largestOf(scores) {

@@ -45,7 +45,8 @@ async function suspectsView({ parameters }) {
   return element("article", { class: "view suspects-view" },
     viewHead(heading, viewChoice(chosen)),
     element("p", {}, suspectWords()),
-    report.suspects_reason ? element("p", { class: "quiet" }, report.suspects_reason) : null,
+    report.suspects_reason ? element("p", { class: "quiet" },
+      `Not ranked by self-influence: ${report.suspects_reason.replace(/\.$/, "")}.`) : null,
     precisionInWords() === null ? null : element("p", { class: "precision" },
       element("strong", {}, precisionInWords()),
       " These carry the label that they had before: \u201cwas \u2026\u201d."),
@@ -77,14 +78,14 @@ function grown(records, show) {
 function suspectGrid(records, from, measure, largest) {
   return element("ol", { class: "grid-of-suspects" }, records.map(({ display }, position) => {
     const place = report.suspects[from + position];
-    const description = `training example ${report.train.id[place]}, label ${trainingLabel(place)}`;
+    const description = trainingInWords(place);
     return element("li", {}, element("a", { class: "suspect", href: address("example", place) },
       element("span", { class: "rank" }, spoken("rank "), from + position + 1),
       hasPicture(display) ? picture(display.image, 96, description)
         : element("span", { class: "snippet" }, isolated(snippet(display))),
       element("span", { class: "labels" }, labelOf(place, display)),
       measuredLine(measure === "loss" ? "loss" : "self-influence", known("train", measure, place)),
-      meterOf(known("train", measure, place), largest, null),
+      barWith(known("train", measure, place), largest, null),
       measure === "loss" ? null : measuredLine("loss", known("train", "loss", place)),
       element("span", { class: "small" }, isolated(report.train.id[place], { class: "id" }))));
   }));
@@ -94,7 +95,7 @@ function snippet(display) {
   if (typeof display.text === "string") return display.text.slice(0, 160);
   if (display.row) {
     return Object.entries(display.row).slice(0, 4)
-      .map(([name, value]) => `${name} ${measured(value)}`).join(", ");
+      .map(([name, value]) => `${name}: ${measured(value)}`).join(", ");
   }
   return "";
 }
@@ -104,14 +105,6 @@ function measuredLine(name, value) {
     element("span", {}, number(value)));
 }
 
-function meterOf(value, largest, written = number(value)) {
-  const share = largest > 0 && typeof value === "number" ? Math.max(value, 0) / largest : 0;
-  return element("span", { class: "score" },
-    element("span", { class: "bar", "aria-hidden": "true" },
-      element("span", { class: "fill", "--share": `${(100 * share).toFixed(1)}%` })),
-    written === null ? null : element("span", { class: "number" }, written));
-}
-
 // Pictures stand first, longer examples last: on a phone the end is scrolled to.
 function suspectTable(records, from, measure, largest) {
   const pictured = records.some(({ display }) => hasPicture(display));
@@ -119,21 +112,21 @@ function suspectTable(records, from, measure, largest) {
     : [rank, ...others, shown]);
   const heads = arranged([["rank", null], ["example", "words"], ["id", "words"],
     [labelName(), "words"], measure === "loss" ? null : ["self-influence", null], ["loss", null]]);
-  return element("div", { class: "scroll", tabindex: 0, role: "region",
-    "aria-label": suspectTitle() }, element("table", { class: "suspects" },
-    element("thead", {}, element("tr", {}, heads.filter(Boolean).map(([name, kind]) =>
-      element("th", { scope: "col", class: kind }, name)))),
+  return scrolled(suspectTitle(), element("table", { class: "suspects" }, tableHead(heads),
     element("tbody", {}, records.map((record, position) => element("tr", {}, arranged(
       suspectCells(record, report.suspects[from + position], from + position + 1, measure,
         largest)))))));
 }
 
 function suspectCells({ display }, place, rank, measure, largest) {
-  const meter = (column) => element("td", {}, meterOf(known("train", column, place), largest));
+  const meter = (column) => {
+    const value = known("train", column, place);
+    return element("td", {}, barWith(value, largest, number(value)));
+  };
   return [
     element("td", { class: "number" }, rank),
     hasPicture(display) ? element("td", { class: "facing" },
-      picture(display.image, THUMBNAIL, `training example ${report.train.id[place]}`))
+      picture(display.image, THUMBNAIL, trainingInWords(place)))
       : element("td", { class: "snippet" }, isolated(snippet(display))),
     element("th", { scope: "row" }, trainingLink(place)),
     element("td", { class: "labels" }, labelOf(place, display)),

@@ -42,8 +42,7 @@ function tokenTable(display, influence) {
       element("caption", {}, strongest.length < influence.length
         ? `The ${strongest.length} strongest of ${counted(influence.length, "token")}`
         : counted(influence.length, "token")),
-      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "token"),
-        element("th", { scope: "col" }, "part of the score"))),
+      tableHead(["token", "part of the score"]),
       element("tbody", {}, strongest.map(([token, value]) => element("tr", {},
         element("th", { scope: "row" }, isolated(token)), element("td", {}, signed(value)))))));
 }

@@ -9,7 +9,7 @@ async function trainingCard(entry, rank, query, largest, spread) {
   const record = await trainingRecord(place);
   const { display } = record;
   const pictured = hasPicture(display);
-  const description = `training example ${report.train.id[place]}, label ${trainingLabel(place)}`;
+  const description = trainingInWords(place);
   const beside = { row: query.display.row, spread, influence, size: 88, lines: 6 };
   return element("li", { class: pictured ? "card pictured" : "card" },
     element("div", { class: "card-head" },

@@ -1,6 +1,6 @@
 """Plots of an analysis of curvature, as PNG and SVG: the same bytes each time.
 
-Color maps are even in lightness and told apart by the colour-blind (cividis); lines have the
+Color maps are even in lightness and told apart by the color-blind (cividis); lines have the
 colors of Okabe & Ito (2008) and styles of their own.
 """
 

@@ -11,6 +11,7 @@ import torch
 from hessinf.evaluation.curvature_stability import stability_statistics
 from hessinf.reporting.plots.line_styles import line_styles
 from hessinf.reporting.short_names import short_name
+from hessinf.reporting.spectrum_blocks import ROUNDING
 from hessinf.solvers.spectral_density import smoothed_density
 
 PLACES = 600
@@ -21,9 +22,6 @@ FEW = 20
 
 WIDTH = 1 / 150
 """The smoothing, as a share of the range of eigenvalues."""
-
-DECADES = 12
-"""How far below the largest eigenvalue the plot goes; what is less is rounding mostly."""
 
 
 def draw_spectra(canvas: Any, arrays: Mapping[str, Mapping[str, np.ndarray]]) -> None:
@@ -54,7 +52,7 @@ def _sorted(
 ) -> None:
     """Draw eigenvalues of one sign, the largest magnitude first."""
     top = max(float(np.abs(own["eigenvalues"]).max()) for own in arrays.values())
-    floor = top * 10.0**-DECADES
+    floor = top * ROUNDING
     most = 0
     for own, style in zip(arrays.values(), line_styles(), strict=False):
         values = np.sort(sign * own["eigenvalues"])[::-1]  # [P]

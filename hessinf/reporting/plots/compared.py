@@ -8,13 +8,11 @@ from typing import Any
 from hessinf.reporting.comparison_costs import metrics_of
 from hessinf.reporting.plots.errors import PlotError
 from hessinf.reporting.plots.sources import (
-    COMPARISON,
-    EVALUATION,
-    METRICS,
     directory_of,
     results_in,
     unknown,
 )
+from hessinf.runtime.run_files import COMPARISON, EVALUATION, METRICS
 
 AnyResults = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Colors and lines that the colour-blind tell apart (Okabe and Ito, 2008)."""
+"""Colors and lines that the color-blind tell apart (Okabe and Ito, 2008)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442")
 DASHES = ("-", "--", "-.", ":")
 
-HELPFUL, HARMFUL = "#0072b2", "#d55e00"
+HELPFUL, HARMFUL = COLORS[1], COLORS[2]
 """What each sign of a score looks like."""
 
-PLAIN, MARKED, BACK = "#545d67", "#d55e00", "#9aa3ad"
+PLAIN, MARKED, BACK = "#545d67", HARMFUL, "#9aa3ad"
 """Points; those that are pointed out; those that stand back."""
 
 SEQUENTIAL, DIVERGING = "cividis", "RdBu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hessinf.evaluation.result_tables import better_words
+from hessinf.evaluation.result_rows import better_words
 from hessinf.reporting.comparison_costs import KINDS, cost_points
 from hessinf.reporting.label_places import Box, along, label_places
 from hessinf.reporting.pareto_plot import Point, pareto_front
@@ -139,11 +139,8 @@ def _name(canvas: Any, axes: Any, points: Sequence[Point], front: Sequence[Point
         middle = -(place.box.top + place.box.bottom) / 2
         text.set_position(((place.box.left - x) / pixels, (middle - y) / pixels))
         if place.far:
-            end = (
-                min(max(x, place.box.left), place.box.right),
-                min(max(y, -place.box.bottom), -place.box.top),
-            )
-            start, stop = axes.transData.inverted().transform([(x, y), end])
+            end_x, end_y = place.nearest(x, -y)
+            start, stop = axes.transData.inverted().transform([(x, y), (end_x, -end_y)])
             axes.plot(
                 [start[0], stop[0]], [start[1], stop[1]], color=QUIET, linewidth=0.7,
                 linestyle=":", scalex=False, scaley=False, clip_on=False,

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hessinf.evaluation.baselines import NAMES
-from hessinf.evaluation.result_rows import interval_of, number_of, ranked_rows
-from hessinf.evaluation.result_tables import better_words
+from hessinf.evaluation.result_rows import better_words, interval_of, number_of, ranked_rows
 from hessinf.reporting.plots.compared import chosen_metric, judged
 from hessinf.reporting.plots.figures import GRID, QUIET, new_figure, note, plain
 from hessinf.reporting.plots.line_styles import BACK, HELPFUL

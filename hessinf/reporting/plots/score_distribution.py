@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from hessinf.display.numbers import counted, number
+from hessinf.display.numbers import counted, measured, number
 from hessinf.reporting.plots.errors import PlotError
 from hessinf.reporting.plots.figures import GRID, QUIET, halo, new_figure, note
 from hessinf.reporting.plots.line_styles import HARMFUL, HELPFUL
@@ -26,9 +26,6 @@ else:
     np = lazy_import("numpy")
     torch = lazy_import("torch")
     score_histogram = lazy_import("hessinf.scores.score_histogram")
-
-MOST_BINS = 48
-"""Bins below the largest magnitude, seven powers of ten; what is smaller is counted in words."""
 
 LEAST_BINS = 12
 """So many bins are on the axis at least: what is nearly the same stands close together."""
@@ -87,7 +84,7 @@ def score_distribution(given: Any, *, query: int | str | None = None) -> Figure:
         else:
             note(canvas.subplots(), "all scores are zero")
         shown = "1 query" if scores.queries == 1 else f"mean of {scores.queries:,} queries"
-        zero = f"; {_mean(scores.zeros / scores.queries)} of them zero" if scores.zeros else ""
+        zero = f"; {measured(scores.zeros / scores.queries)} of them zero" if scores.zeros else ""
         canvas.suptitle(
             f"Scores of {counted(each, 'training example')}, {shown}{zero}", fontsize=11.0
         )
@@ -95,12 +92,10 @@ def score_distribution(given: Any, *, query: int | str | None = None) -> Figure:
 
 
 def _ends(scores: ScoreCounts) -> tuple[int, int]:
-    """Return the first and the last bin that are shown, on both sides alike."""
-    places = [place for bins in scores.bins.values() for place in bins]
-    largest = max(places)
-    first = max(min(places), largest - MOST_BINS + 1)
-    wider = max(0, LEAST_BINS - (largest - first + 1))
-    return first - wider // 2, largest + wider - wider // 2
+    """Return the first and the last bin that the axis has room for."""
+    first, last = scores.ends()
+    wider = max(0, LEAST_BINS - (last - first + 1))
+    return first - wider // 2, last + wider - wider // 2
 
 
 def _draw(axes: Any, found: _Counted, side: tuple[str, str, str], each: int) -> None:
@@ -112,8 +107,8 @@ def _draw(axes: Any, found: _Counted, side: tuple[str, str, str], each: int) -> 
     total = sum(all_bins.values())
     smaller = total - sum(bins.values())
     axes.set_title(
-        f"{title}: {_mean(total / queries)} of {each:,}"
-        + (f"\n({_mean(smaller / queries)} too small to be shown)" if smaller else "")
+        f"{title}: {measured(total / queries)} of {each:,}"
+        + (f"\n({measured(smaller / queries)} too small to be shown)" if smaller else "")
     )
     places = np.array(sorted(bins))  # [b]
     heights = np.array([bins[place] for place in places.tolist()]) / queries  # [b]
@@ -143,10 +138,6 @@ def _draw(axes: Any, found: _Counted, side: tuple[str, str, str], each: int) -> 
             fontsize=8.0,
         )
         text.set_path_effects(halo())
-
-
-def _mean(value: float) -> str:
-    return f"{value:,.0f}" if value == round(value) else number(float(value))
 
 
 def _counted_scores(given: Any, query: int | str | None) -> _Counted:

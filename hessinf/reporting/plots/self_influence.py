@@ -10,10 +10,11 @@ from hessinf.display.numbers import counted
 from hessinf.reporting.plots.errors import PlotError
 from hessinf.reporting.plots.figures import GRID, QUIET, new_figure, note, plain
 from hessinf.reporting.plots.line_styles import BACK, MARKED, PLAIN
-from hessinf.reporting.plots.sources import METRICS, directory_of, unknown
+from hessinf.reporting.plots.sources import directory_of, unknown
 from hessinf.reporting.ranked_lines import ranked_lines
-from hessinf.reporting.reported_run import SELF_INFLUENCE, read_object
+from hessinf.reporting.reported_run import read_object
 from hessinf.runtime.lazy_import import lazy_import
+from hessinf.runtime.run_files import METRICS, SELF_INFLUENCE
 
 if TYPE_CHECKING:
     import numpy as np

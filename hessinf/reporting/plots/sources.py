@@ -13,10 +13,6 @@ from hessinf.reporting.reported_run import read_object
 RUN = str | os.PathLike[str]
 """A run directory."""
 
-COMPARISON = "comparison.json"
-EVALUATION = "evaluation.json"
-METRICS = "metrics.json"
-
 
 def directory_of(given: Any) -> Path | None:
     """Return the run directory that was given: as a path, or as what a command's function returned.

@@ -10,8 +10,9 @@ from hessinf.reporting.plots.errors import PlotError
 from hessinf.reporting.plots.figures import GRID, new_figure, note, plain
 from hessinf.reporting.plots.line_styles import BACK, SEQUENTIAL, line_styles
 from hessinf.reporting.plots.sources import directory_of, results_in, unknown
-from hessinf.reporting.reported_run import SPECTRUM
+from hessinf.reporting.spectrum_blocks import ROUNDING, block_label
 from hessinf.runtime.lazy_import import lazy_import
+from hessinf.runtime.run_files import SPECTRUM
 
 if TYPE_CHECKING:
     import matplotlib
@@ -29,9 +30,6 @@ NAME = 24
 
 FEW = 20
 """Up to so many eigenvalues are marked one by one."""
-
-DECADES = 12
-"""How many powers of ten below the largest eigenvalue are shown; what is less is rounding."""
 
 
 def spectrum(given: Any) -> Figure:
@@ -64,7 +62,7 @@ def spectrum(given: Any) -> Figure:
             return canvas
         axes.grid(**GRID)
         axes.set_axisbelow(True)
-        _lines(canvas, axes, blocks, top * 10.0**-DECADES)
+        _lines(canvas, axes, blocks, top * ROUNDING)
         negative = sum(sum(value <= 0 for value in block["eigenvalues"]) for block in blocks)
         title = plain(str(described["curvature"]), 60)
         said = counted(len(blocks), "block")
@@ -97,7 +95,7 @@ def _lines(canvas: Any, axes: Any, blocks: Sequence[Mapping[str, Any]], floor: f
         damping = block.get("damping")
         if shown.any():
             least = min(least, float(values[shown].min()))
-            label = _label(block["name"])
+            label = plain(block_label(block["name"]), NAME)
             if damping:
                 label += f", damping {setting(damping)}"
             axes.plot(
@@ -122,13 +120,6 @@ def _lines(canvas: Any, axes: Any, blocks: Sequence[Mapping[str, Any]], floor: f
     else:
         scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(1, len(blocks)), table)
         canvas.colorbar(scale, ax=axes, label="block, from the input to the output")
-
-
-def _label(name: str) -> str:
-    """Name a block: the layers of a sequence have numbers for names."""
-    if not name:
-        return "all parameters"
-    return f"layer {name}" if name.isdigit() else plain(name, NAME)
 
 
 def _described(given: Any) -> Mapping[str, Any]:

@@ -16,9 +16,10 @@ from hessinf.reporting.plots.pareto import pareto
 from hessinf.reporting.plots.quality import quality
 from hessinf.reporting.plots.score_distribution import score_distribution
 from hessinf.reporting.plots.self_influence import self_influence
-from hessinf.reporting.plots.sources import COMPARISON, EVALUATION, directory_of
+from hessinf.reporting.plots.sources import directory_of
 from hessinf.reporting.plots.spectrum import spectrum
-from hessinf.reporting.reported_run import PLOTS, SELF_INFLUENCE, SPECTRUM, read_reported_run
+from hessinf.reporting.reported_run import read_reported_run
+from hessinf.runtime.run_files import COMPARISON, EVALUATION, PLOTS, SELF_INFLUENCE, SPECTRUM
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

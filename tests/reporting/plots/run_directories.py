@@ -11,6 +11,7 @@ import torch
 
 from hessinf.scores.score_histogram import ScoreDistribution
 from tests.reporting.comparisons import comparison, costs
+from tests.reporting.made_up_lines import block, ranked
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -27,12 +28,12 @@ def interpreted(scores: Sequence[Sequence[float]], *, listed: int = 2) -> list[d
     distribution.add(torch.tensor(scores, dtype=torch.float64))
     lines = []
     for place, (row, counted) in enumerate(zip(scores, distribution.to_json(), strict=True)):
-        ranked = sorted(row, reverse=True)
+        ordered = sorted(row, reverse=True)
         lines.append(
             {
                 "query": {"id": f"test/{place}"},
-                "helpful": [{"score": score} for score in ranked[:listed]],
-                "harmful": [{"score": score} for score in ranked[::-1][:listed]],
+                "helpful": [{"score": score} for score in ordered[:listed]],
+                "harmful": [{"score": score} for score in ordered[::-1][:listed]],
                 "scores": counted,
             }
         )
@@ -54,11 +55,10 @@ def interpret_run(
     write_lines(
         folder / "self_influence.jsonl",
         [
-            {"rank": rank, "index": order[rank], "id": "", "display": {}, "self_influence": value,
-             "loss": 1.0 / (1 + rank), "target": 0}
+            ranked(order[rank], value, rank=rank, loss=1.0 / (1 + rank))
             for rank, value in enumerate(self_influence)
         ],
-    )  # fmt: skip
+    )
     write_json(folder / "spectrum.json", spectrum_of({"first": [4.0, 1.0], "last": [2.0]}))
     return folder
 
@@ -67,16 +67,7 @@ def spectrum_of(blocks: dict[str, list[float]], **changes: Any) -> dict[str, Any
     return {
         "curvature": "K-FAC, type-2 Fisher",
         "complete": True,
-        "blocks": [
-            {
-                "name": name,
-                "count": len(values),
-                "damping": 0.01,
-                "ranks": list(range(1, len(values) + 1)),
-                "eigenvalues": values,
-            }
-            for name, values in blocks.items()
-        ],
+        "blocks": [block(name, values, 0.01) for name, values in blocks.items()],
         **changes,
     }
 

@@ -13,6 +13,7 @@ matplotlib = pytest.importorskip("matplotlib")
 from hessinf.evaluation.agreement import agreement as measured  # noqa: E402
 from hessinf.reporting import plots  # noqa: E402
 from tests.reporting.comparisons import comparison  # noqa: E402
+from tests.reporting.contrast import contrast  # noqa: E402
 from tests.reporting.plots.figure_texts import texts  # noqa: E402
 from tests.reporting.plots.run_directories import compare_run, write_json  # noqa: E402
 
@@ -51,14 +52,7 @@ class TestAgreement:
             image = axes.get_images()[0]
             colors = image.cmap(image.norm(image.get_array()))[0]  # [21, 4]
             for color, text in zip(colors, axes.texts[:21], strict=True):
-                assert _contrast(color, text.get_color()) >= 4.5
-
-
-def _contrast(color, text: str) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    low, high = sorted((luminance, {"white": 1.0, "black": 0.0}[text]))
-    return (high + 0.05) / (low + 0.05)
+                assert contrast(color[:3], matplotlib.colors.to_rgb(text.get_color())) >= 4.5
 
 
 class TestPareto:
