@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from hessinf.registry import plugins
+
+# Lines are as wide as they are in a pipe, whoever runs the tests: pytest-xdist says 80.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(autouse=True)

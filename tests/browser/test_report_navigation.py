@@ -227,6 +227,7 @@ def test_a_row_is_compared_with_that_of_the_query(pages):
     assert card.locator("tbody tr").count() == 6
     card.locator("summary").click()
     rows = card.locator("details tbody tr")
+    rows.last.wait_for()  # the table is made when it is opened
     assert rows.count() == 12
     values = made.interpretations[0]["helpful"][0]["display"]["row"]
     assert rows.locator("th").all_inner_texts() == list(values)

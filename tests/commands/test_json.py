@@ -134,7 +134,7 @@ def test_runs_of_before_have_documents_too(cli):
         ("describe nothing --json", 2),
         ("list nothing --json", 2),
         ("train a.jsonnet -s out --json --set train_data_path=trian", 1),
-        ("report nowhere --json", 1),
+        ("report nowhere --json", 2),
     ],
 )
 def test_errors_stay_where_they_are(cli, line, status):

@@ -47,8 +47,8 @@ DATA: dict[str, dict[str, Any]] = {
         "files": {"train.csv": TRAIN + "abc,1,a\n"},
         "stderr": (
             "train.csv: found 1 problem\n"
-            '  line 6, column "x": found "abc", expected a number; correct it, or list the '
-            "column in `categorical`\n"
+            '  line 6, column "x": found "abc", expected a number; correct it, list the '
+            "column in `categorical`, or leave it out of `inputs`\n"
         ),
     },
     "a short row": {
