@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import resource
 from collections.abc import Callable
@@ -53,12 +54,14 @@ def finished(table: Table, name: str, cache: Path) -> dict[str, Any]:
     }
     results = _counting_seconds(folder / CPU, work[run.command])
     said = folder / SAID
+    # Files of scores are named from the cache, wherever that lies on this machine.
+    text = results.read_text(encoding="utf-8").replace(f"{cache.resolve()}{os.sep}", "")
     return {
         "command": run.command,
         "config": run.config,
         "rivals": json.loads(said.read_text(encoding="utf-8")) if said.exists() else [],
         "cpu_seconds": json.loads((folder / CPU).read_text(encoding="utf-8"))["cpu_seconds"],
-        "results": json.loads(results.read_text(encoding="utf-8")),
+        "results": json.loads(text),
     }
 
 

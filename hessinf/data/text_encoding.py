@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from hessinf.data.dataset import Dataset
 from hessinf.data.errors import DataError, listed, quoted
 from hessinf.data.instance import Instance
 from hessinf.data.tokenization import tokens_of
-from hessinf.registry import AtLeast
 from hessinf.runtime.lazy_import import lazy_import
 
 if TYPE_CHECKING:
@@ -29,24 +28,12 @@ TOKENS = "tokens"
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How texts become numbers.
+    """How texts become numbers: the arguments of :class:`~hessinf.data.word_reader.WordReader`."""
 
-    Parameters
-    ----------
-    lowercase
-        Whether words that differ in their capitals only are one.
-    min_count
-        Words that stand fewer times in the training data are unknown ones.
-    max_words
-        So many words are known, the most frequent ones; null for all.
-    max_tokens
-        Texts are cut after so many tokens.
-    """
-
-    lowercase: bool = True
-    min_count: Annotated[int, AtLeast(1)] = 1
-    max_words: Annotated[int, AtLeast(1)] | None = None
-    max_tokens: Annotated[int, AtLeast(1)] = 256
+    lowercase: bool
+    min_count: int
+    max_words: int | None
+    max_tokens: int
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ def test_all_parts_are_quoted() -> None:
 
 
 @pytest.mark.parametrize("table", definition.NAMES)
+def test_names_no_place_of_one_machine(table: str) -> None:
+    results = (quoted.RESULTS / f"{table}.json").read_text(encoding="utf-8")
+    assert re.findall(r'"/[^" ]+/', results) == []
+
+
+@pytest.mark.parametrize("table", definition.NAMES)
 def test_is_committed(table: str) -> None:
     made = quoted.RESULTS / f"{table}.md"
     assert made.read_text(encoding="utf-8").startswith(f"# {definition.load(table).title}\n")

@@ -16,9 +16,12 @@ import pytest
 from benchmarks.chromium import AXE, BrowserMissing, started
 from benchmarks.watched_pages import WatchedPages
 from tests.browser.accessibility import Axe
+from tests.browser.reports import report_of
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
+
+    from benchmarks.synthetic_runs import SyntheticRun
 
 
 def _missing(reason: str) -> NoReturn:
@@ -45,6 +48,18 @@ def pages(browser: Browser, tmp_path: Path) -> Iterator[WatchedPages]:
     yield watched
     watched.close()
     assert watched.problems == []
+
+
+@pytest.fixture(scope="module")
+def document(run: SyntheticRun) -> str:
+    """The report of the module's own ``run``."""
+    return report_of(run)
+
+
+@pytest.fixture
+def page(pages: WatchedPages, document: str) -> Page:
+    """The report, opened."""
+    return pages.open_report(document)
 
 
 @pytest.fixture(scope="session")

@@ -17,16 +17,6 @@ def run() -> SyntheticRun:
     return image_run(60, 120, (8, 8))
 
 
-@pytest.fixture(scope="module")
-def document(run) -> str:
-    return report_of(run)
-
-
-@pytest.fixture
-def page(pages, document):
-    return pages.open_report(document)
-
-
 def heading(page) -> str:
     page.wait_for_selector(READY, state="attached")
     return page.locator("main h2").inner_text()

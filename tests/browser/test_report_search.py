@@ -18,16 +18,6 @@ def run() -> SyntheticRun:
     return image_run(90, 200, (8, 8))
 
 
-@pytest.fixture(scope="module")
-def document(run) -> str:
-    return report_of(run)
-
-
-@pytest.fixture
-def page(pages, document):
-    return pages.open_report(document)
-
-
 def queries(run: SyntheticRun) -> list[dict[str, Any]]:
     return [line["query"] for line in run.interpretations]
 

@@ -45,7 +45,6 @@ def make(name: str, problem: Any = None, **given: Any) -> InfluenceInterpreter:
 def test_all_eigenvalues(name: str, given: dict[str, Any], words: str) -> None:
     interpreter = make(name, **given)
     found = interpreter.curvature_spectrum()
-    assert found is not None
     assert found.complete
     assert found.curvature == words
     values = torch.cat([block.eigenvalues.flatten() for block in found.blocks]).sort().values
@@ -61,7 +60,6 @@ def test_all_eigenvalues(name: str, given: dict[str, Any], words: str) -> None:
 def test_damping_is_what_was_added(name: str, given: dict[str, Any], words: str) -> None:
     interpreter = make(name, **{**given, "damping": {"relative": 2.0}})
     found = interpreter.curvature_spectrum()
-    assert found is not None
     applied = interpreter.damping_
     for block in found.blocks:
         own = applied[block.name] if isinstance(applied, dict) else applied
@@ -74,7 +72,6 @@ def test_the_largest_of_a_low_rank(name: str, curvature: str) -> None:
     convex = problems.logistic_regression()  # Nyström takes no negative eigenvalues
     interpreter = make(name, convex, rank=4, curvature=curvature, damping=1.0)
     found = interpreter.curvature_spectrum()
-    assert found is not None
     assert not found.complete
     (block,) = found.blocks
     assert block.size == interpreter.model.layout.size
@@ -88,7 +85,6 @@ def test_a_whole_low_rank_is_complete() -> None:
     problem = problems.logistic_regression()
     size = make("gradient-dot", problem).model.layout.size
     found = make("arnoldi", problem, rank=size, damping=1.0).curvature_spectrum()
-    assert found is not None
     assert found.complete == (len(found.blocks[0].eigenvalues) == size)
 
 

@@ -48,7 +48,6 @@ class TestProbability:
         for row, one in enumerate(
             explained(module, pairs, "cross-entropy", measurement=measurement)
         ):
-            assert one.query.probability is not None
             assert one.query.prediction == int(expected[row].argmax())
             assert one.query.probability["prediction"] == pytest.approx(float(expected[row].max()))
             target = float(expected[row, CLASSES[row]])
@@ -63,7 +62,6 @@ class TestProbability:
         yes = module(pairs[0]).sigmoid()[:, 0].tolist()
         for row, one in enumerate(explained(module, pairs, "binary-cross-entropy")):
             found = one.query.probability
-            assert found is not None
             assert found["prediction"] == pytest.approx(max(yes[row], 1 - yes[row]))
             if row == 5:  # between the classes
                 assert found["target"] is None
@@ -74,7 +72,6 @@ class TestProbability:
     def test_a_sure_model_keeps_its_digits(self) -> None:
         sure = torch.tensor([[40.0], [-40.0]])
         found = BinaryCrossEntropy().probabilities(sure)
-        assert found is not None
         assert found.dtype == torch.float64
         assert found[0, 0].item() == pytest.approx(math.exp(-40), rel=1e-12)
         assert found[1, 1].item() == pytest.approx(math.exp(-40), rel=1e-12)
@@ -83,7 +80,6 @@ class TestProbability:
         targets = CLASSES.masked_fill(CLASSES == 1, -100)
         found = explained(linear(3, 3), data(targets), "cross-entropy")
         for target, one in zip(targets.tolist(), found, strict=True):
-            assert one.query.probability is not None
             assert (one.query.probability["target"] is None) == (target == -100)
             assert one.query.probability["prediction"] >= 1 / 3
 
@@ -91,7 +87,6 @@ class TestProbability:
     def test_half_precision(self, dtype: torch.dtype) -> None:
         found = explained(linear(3, 3, dtype), data(CLASSES, dtype), "cross-entropy")
         for one in found:
-            assert one.query.probability is not None
             assert 1 / 3 <= one.query.probability["prediction"] <= 1
 
     def test_none_where_nothing_is_classified(self) -> None:

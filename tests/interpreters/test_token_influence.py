@@ -246,7 +246,6 @@ class TestLists:
         for row, line in enumerate(lines, start=1):
             for one in (*line.helpful, *line.harmful):
                 found = one.token_influence
-                assert found is not None
                 assert len(found) == len(one.display["tokens"])
                 own = whole.positions[row, one.index, : len(found)]
                 assert np.allclose(found, own, rtol=1e-9, atol=1e-15)

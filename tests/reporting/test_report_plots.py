@@ -50,7 +50,6 @@ class TestScoreCounts:
 class TestScores:
     def test_each_bin_is_a_column_as_high_as_its_count(self):
         svg = score_plot(counted(scores(positive={"-2": 10, "-1": 5}, negative={"-1": 20})))
-        assert svg is not None
         helpful, harmful = columns(svg, "helpful"), columns(svg, "harmful")
         heights = [float(one["height"]) for one in (*helpful, *harmful)]
         assert heights[0] == pytest.approx(2 * heights[1], abs=0.2)
@@ -167,6 +166,5 @@ def test_numbers_of_any_size_lie_inside_the_plot(exponent):
         spectrum_plot({"blocks": [block("0", [2 * scale, scale], scale / 10)]}),
     ]
     for svg in plots:
-        assert svg is not None
         for name, value in re.findall(r' (x1?|x2|cx|y1?|y2|cy)="([^"]*)"', svg):
             assert 0 <= float(value) <= (440 if "x" in name else 290), (name, value)
